@@ -183,7 +183,13 @@ def spoil(random, folder, fault, source, prepared):
     import shutil
 
     copy = os.path.join(folder, "repository")
-    shutil.copytree(prepared["repository"], copy)
+    # The marker and the backup alone: other runs work in the same repository, and what they write for a moment is not there to be copied.
+    os.makedirs(os.path.join(copy, source["folder"]))
+    marker = os.path.join(prepared["repository"], "redis-ops-repository.json")
+    if os.path.exists(marker):
+        shutil.copy(marker, copy)
+    for place in glob.glob(os.path.join(prepared["repository"], source["folder"], "2*")):
+        shutil.copytree(place, os.path.join(copy, source["folder"], os.path.basename(place)))
     mine = glob.glob(os.path.join(copy, source["folder"], "*", "dump.rdb*"))[0]
     if fault == "damaged":
         with open(mine, "r+b") as file:
@@ -194,7 +200,7 @@ def spoil(random, folder, fault, source, prepared):
             file.write(body)
     else:
         other = random.choice([other for other in prepared["sources"] if other is not source])
-        theirs = glob.glob(os.path.join(copy, other["folder"], "*", "dump.rdb*"))[0]
+        theirs = glob.glob(os.path.join(prepared["repository"], other["folder"], "*", "dump.rdb*"))[0]
         shutil.copyfile(theirs, mine)
     return copy
 

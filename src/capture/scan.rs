@@ -147,7 +147,12 @@ impl Scan {
 
     /// What was read so far; complete once [`Source::next`] has given `None`.
     pub fn report(&self) -> Report {
-        Report { commands: self.server.commands, reconnects: self.server.reconnects, ..self.report.clone() }
+        Report {
+            commands: self.server.commands,
+            reconnects: self.server.reconnects,
+            keyspace_hits_added: self.report.keyspace_hits_added + self.server.hits_in_vain,
+            ..self.report.clone()
+        }
     }
 
     async fn advance(&mut self) -> Result<(), ScanError> {

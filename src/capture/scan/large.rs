@@ -74,9 +74,14 @@ impl Server {
                     return Ok(Opened::Gone);
                 }
                 // The answer is not read to its end: the connection is of no use.
-                Ok(Asked::Unsettled) => attempt += 1,
+                Ok(Asked::Unsettled) => {
+                    attempt += 1;
+                    self.hits_in_vain += Large::HITS;
+                }
                 Err(CommandError { fault: CommandFault::Disconnected { .. }, .. }) if reconnects < RECONNECTS => {
                     (reconnects, self.reconnects) = (reconnects + 1, self.reconnects + 1);
+                    // At most: who knows how far it came.
+                    self.hits_in_vain += Large::HITS;
                 }
                 Err(error) => return Err(error.into()),
             }

@@ -47,6 +47,8 @@ pub(super) struct Server {
     pub(super) began_seconds: u64,
     pub(super) commands: u64,
     pub(super) reconnects: u64,
+    /// Hits of looks at large values that had to be repeated.
+    pub(super) hits_in_vain: u64,
 }
 
 impl Server {
@@ -76,6 +78,7 @@ impl Server {
             began_seconds: 0,
             commands: 1,
             reconnects: 0,
+            hits_in_vain: 0,
         };
         let time = server.one(Command::new("TIME")).await?;
         server.began_seconds = milliseconds(&time).ok_or_else(|| odd("TIME"))?.unsigned_abs() / 1000;

@@ -3,6 +3,8 @@
 //! What lies whole in a push is parsed where it lies. What is cut at its end, one unit (an opcode with its arguments, a key,
 //! an element, a packed blob), is carried over. Long strings are passed through and never carried.
 
+mod aux_fields;
+mod header;
 #[cfg(test)]
 mod long_blobs;
 #[cfg(test)]
@@ -264,7 +266,7 @@ impl Scanner {
             return Err(error);
         }
         let Some((length, checksum)) = self.end else {
-            let mut error = opcodes::short_header(&self.state, &self.carry)
+            let mut error = header::short_header(&self.state, &self.carry)
                 .unwrap_or(RdbError::at(self.tail.length(), ErrorKind::Truncated));
             error.newer_file = self.version > self.dialect.newest_known();
             return Err(error);

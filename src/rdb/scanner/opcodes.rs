@@ -1,4 +1,4 @@
-//! What a file holds besides values: header, opcodes, keys, the end.
+//! What a file holds besides values: opcodes, keys, the end.
 
 use super::{Raw, Scanner, State, Window};
 use crate::rdb::cursor::Cursor;
@@ -15,34 +15,6 @@ use crate::slots::{Slots, slot_of};
 const FIRST_WITH_CHECKSUM: u32 = 5;
 
 impl Scanner {
-    pub(super) fn read_header<V: Visit>(&mut self, cursor: &mut Cursor<'_>, visit: &mut V) -> Result<(), Stop> {
-        let at = cursor.offset();
-        let header: [u8; 9] = match cursor.array() {
-            Ok(header) => header,
-            // Nine bytes are not waited for if what is there is wrong already.
-            Err(stop) => return Err(wrong_magic(cursor.peek()).map_or(stop, |error| Stop::Fault(Box::new(error)))),
-        };
-        if let Some(error) = wrong_magic(&header) {
-            return Err(Stop::Fault(Box::new(error)));
-        }
-        self.dialect = if header[0] == b'V' { Dialect::Valkey } else { Dialect::Redis };
-        let digits_at = self.dialect.magic().len();
-        let digits = &header[digits_at..];
-        let offset = at + digits_at as u64;
-        if !digits.iter().all(u8::is_ascii_digit) {
-            return Err(Stop::corrupt(offset, "a version that is not a number"));
-        }
-        let version = digits.iter().fold(0, |version, digit| version * 10 + u32::from(digit - b'0'));
-        if version < if self.dialect == Dialect::Valkey { 80 } else { 1 } {
-            return Err(Stop::fault(offset, ErrorKind::UnsupportedVersion(self.dialect, version)));
-        }
-        self.version = version;
-        self.tools.needs.header(self.dialect, version);
-        visit.header(self.dialect, version);
-        self.state = State::Opcode;
-        Ok(())
-    }
-
     /// Reads an opcode with its arguments, or the type and key of a value.
     #[inline]
     pub(super) fn opcode<V: Visit>(
@@ -191,23 +163,7 @@ impl Scanner {
                     self.odd(OddityKind::SlotHint, OddityKind::SlotHint.words(), at, Some((slot, keys)), visit);
                 }
             }
-            opcode::AUX => {
-                let name = cursor.string(&mut self.tools.first, limit)?;
-                let value = cursor.string(&mut self.tools.second, limit)?;
-                if name == opcode::next_shard() {
-                    self.whose.libraries.begin_shard();
-                    (self.arriving, self.is_arriving) = (Slots::default(), false);
-                    visit.next_shard();
-                } else {
-                    visit.aux(name, value);
-                    if name == b"cluster-asm-task" {
-                        self.arriving = arriving_slots(value);
-                    }
-                    if let Some(kind) = odd_aux(name, value) {
-                        self.odd(kind, kind.words(), at, None, visit);
-                    }
-                }
-            }
+            opcode::AUX => self.aux_field(at, cursor, visit)?,
             opcode::FUNCTION => {
                 let source = cursor.string(&mut self.tools.first, limit)?;
                 visit.function(source);
@@ -253,7 +209,7 @@ impl Scanner {
 
     /// Tells what is odd in the file, not in a value.
     #[cold]
-    fn odd<V: Visit>(
+    pub(super) fn odd<V: Visit>(
         &mut self,
         kind: OddityKind,
         what: &'static str,
@@ -423,9 +379,9 @@ impl Scanner {
 }
 
 /// Slots of a cluster.
-const SLOTS: u64 = 16384;
+pub(super) const SLOTS: u64 = 16384;
 /// Hints from here on may be allocated, and are no numbers of keys.
-const HUGE: u64 = 1 << 31;
+pub(super) const HUGE: u64 = 1 << 31;
 
 /// A number that stands where servers read a length: the highest one is what their reader returns for an error, so that they give up on
 /// the file (Redis `rdb.h`, `RDB_LENERR`).
@@ -444,55 +400,4 @@ pub(super) const LARGE: u64 = 1 << 27;
 /// `dictTryExpand`).
 pub(super) fn is_huge(keys: u64) -> bool {
     (HUGE..1 << 62).contains(&keys)
-}
-
-/// The slots of `task:source:destination:import:state:0-100 200` (Redis `cluster_asm.c`, `asmTaskSerialize`): those that are on their way to
-/// the server that wrote the file.
-fn arriving_slots(task: &[u8]) -> Slots {
-    let text = std::str::from_utf8(task).unwrap_or_default();
-    let mut words = text.rsplitn(4, ':');
-    let (slots, _state, operation) = (words.next(), words.next(), words.next());
-    let range = |word: &str| {
-        let (first, last) = word.split_once('-').unwrap_or((word, word));
-        Some((first.parse().ok()?, last.parse().ok()?))
-    };
-    match (slots, operation) {
-        (Some(slots), Some("import")) => Slots::of(slots.split([' ', ',']).filter_map(range).collect()),
-        _ => Slots::default(),
-    }
-}
-
-/// What is odd about an aux field.
-fn odd_aux(name: &[u8], value: &[u8]) -> Option<OddityKind> {
-    match name {
-        _ if name.eq_ignore_ascii_case(b"lua") => Some(OddityKind::LuaScript),
-        // `slot,keys,expires` and, from Valkey 9 on, a fourth number.
-        _ if name.eq_ignore_ascii_case(b"slot-info") => {
-            let text = std::str::from_utf8(value).unwrap_or_default();
-            let numbers: Vec<Option<u64>> = text.split(',').map(|number| number.parse().ok()).collect();
-            let is_right = matches!(numbers[..], [Some(slot), Some(keys), Some(expires), ..]
-                if slot < SLOTS && keys < HUGE && expires < HUGE)
-                && numbers.iter().all(|number| number.is_some_and(|number| number < HUGE))
-                && numbers.len() <= 4;
-            (!is_right).then_some(OddityKind::SlotInfoAux)
-        }
-        _ => None,
-    }
-}
-
-/// An error if these first bytes cannot become a file, at the first byte that is wrong.
-fn wrong_magic(bytes: &[u8]) -> Option<RdbError> {
-    let agreeing = |magic: &[u8]| magic.iter().zip(bytes).take_while(|(a, b)| a == b).count();
-    let wrong = [Dialect::Redis, Dialect::Valkey].map(|dialect| {
-        let magic = dialect.magic();
-        let n = agreeing(magic);
-        (n, n < magic.len().min(bytes.len()))
-    });
-    let furthest = wrong.iter().map(|(n, _)| *n).max().unwrap_or_default();
-    wrong.iter().all(|(_, wrong)| *wrong).then(|| RdbError::at(furthest as u64, ErrorKind::WrongMagic))
-}
-
-/// The error of a file that ends within its header.
-pub(super) fn short_header(state: &State, carry: &[u8]) -> Option<RdbError> {
-    if matches!(state, State::Header) { wrong_magic(carry) } else { None }
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{Folder, backup, failure};
 use crate::support::fake_primary::{Act, FakePrimary};
 use crate::support::redis_ops::{RedisOps, Run};
-use crate::support::redis_server::{Installed, RedisServer, on_each_async, server_named, servers};
+use crate::support::redis_server::{Installed, RedisServer, on_each_async, server_named, servers, shifts_clocks};
 use crate::support::s3::S3Server;
 use crate::support::sample;
 
@@ -196,6 +196,30 @@ fn large_values_have_their_own_expiry_on_every_server() {
         let server = sample::builder(installed).arg("rdbcompression", "no").start().unwrap();
         assert_eq!(scanned(&server).await, Vec::<String>::new(), "{}", installed.name);
     });
+}
+
+/// Before 7.0 a value is asked for again when a millisecond passed between two looks at the clock: each time counts on the server.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_asked_for_again_is_in_the_hits_that_are_reported() {
+    use redis_ops::capture::scan::Scan;
+    use redis_ops::connection::{Address, Node};
+    let Some(installed) = server_named("redis-server-6.2") else { return };
+    if !shifts_clocks() {
+        return;
+    }
+    let server = RedisServer::builder().version(&installed).clock_step(700).start().unwrap();
+    for (key, length) in [("small", "10"), ("large", "6291456"), ("larger", "8291456")] {
+        server.ok(&["SETRANGE", key, length, "x"]);
+        server.reply(&["PEXPIREAT", key, "4000000000123"]);
+    }
+    let hits = || server.info("keyspace_hits").parse::<u64>().unwrap();
+    let before = hits();
+    let mut scan = Scan::begin(&Node::new(Address::tcp("127.0.0.1", server.port()))).await.unwrap();
+    while scan.next_chunk().await.unwrap().is_some() {}
+    let report = scan.report();
+    assert_eq!((report.keys, report.reconnects), (3, 0));
+    assert_eq!(report.keyspace_hits_added, hits() - before);
+    assert!(report.keyspace_hits_added > 9, "nothing was asked for again: {report:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -142,6 +142,7 @@ pub struct Builder {
     password: Option<String>,
     certificates: Option<Certificates>,
     clock_ahead: Option<i64>,
+    clock_step: Option<i64>,
 }
 
 impl Builder {
@@ -171,6 +172,13 @@ impl Builder {
     /// Its clock is so many seconds ahead of that of this machine; negative: behind. Look for [`shifts_clocks`] first.
     pub fn clock_ahead(mut self, seconds: i64) -> Self {
         self.clock_ahead = Some(seconds);
+        self
+    }
+
+    /// With each look at its clock so many microseconds more have passed, as on a machine that is too busy to look twice within a
+    /// millisecond. Look for [`shifts_clocks`] first.
+    pub fn clock_step(mut self, microseconds: i64) -> Self {
+        self.clock_step = Some(microseconds);
         self
     }
 
@@ -240,8 +248,10 @@ impl Builder {
             command.args(["--tls-auth-clients", "no"]);
         }
         command.args(&self.arguments);
-        if let (Some(seconds), Some(library)) = (self.clock_ahead, shifted_clock()) {
-            command.env("LD_PRELOAD", library).env("CLOCK_AHEAD", seconds.to_string());
+        for (name, value) in [("CLOCK_AHEAD", self.clock_ahead), ("CLOCK_STEP", self.clock_step)] {
+            if let (Some(value), Some(library)) = (value, shifted_clock()) {
+                command.env("LD_PRELOAD", library).env(name, value.to_string());
+            }
         }
         let child = command.spawn().unwrap_or_else(|error| panic!("{}: {error}", installed.path.display()));
         let (certificates, password) = (self.certificates.clone(), self.password.clone());

@@ -1,0 +1,104 @@
+//! Units of systemd: a service and its timer, and a service that archives.
+
+use super::{Job, arguments, config, unit_name};
+use crate::commands::schedule::{Settings, Unit};
+use crate::printer::words;
+use crate::schedule::Schedule;
+
+/// A word as systemd takes it in `ExecStart=`.
+fn for_systemd(word: &str) -> String {
+    let word = word.replace('%', "%%").replace('$', "$$");
+    match word.contains([' ', '\t', '"', '\'', '\\', ';']) {
+        true => format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\"")),
+        false => word,
+    }
+}
+
+fn for_unit(instance: &str) -> String {
+    unit_name(instance, 200, |c| (c.is_ascii_alphanumeric() || "-_.".contains(c)).then_some(c))
+}
+
+pub(in crate::commands::schedule) fn systemd(settings: &Settings, schedule: &Schedule) -> Vec<Unit> {
+    let name = for_unit(&settings.instance);
+    let command = |job: Job| {
+        let mut line = vec![settings.program.display().to_string()];
+        line.extend(arguments(settings, &config(settings), job));
+        line.iter().map(|word| for_systemd(word)).collect::<Vec<_>>().join(" ")
+    };
+    // In a unit a percent sign begins a specifier.
+    let instance = words::escape(settings.instance.as_bytes()).replace('%', "%%");
+    let calendar: String = schedule.on_calendar().iter().map(|line| format!("OnCalendar={line}\n")).collect();
+    let jitter = match settings.jitter.as_secs() {
+        0 => String::new(),
+        seconds => format!("RandomizedDelaySec={seconds}s\n"),
+    };
+    let service = format!(
+        "# {name}.service, made by `redis-ops schedule --as systemd`\n\
+         [Unit]\n\
+         Description=Backup of {instance} by redis-ops\n\
+         Wants=network-online.target\n\
+         After=network-online.target\n\
+         \n\
+         [Service]\n\
+         Type=oneshot\n\
+         ExecStart={backup}\n\
+         # Published with warnings.\n\
+         SuccessExitStatus=1\n\
+         NoNewPrivileges=yes\n\
+         PrivateTmp=yes\n\
+         ProtectControlGroups=yes\n\
+         ProtectKernelModules=yes\n\
+         ProtectKernelTunables=yes\n\
+         Nice=10\n",
+        backup = command(Job::Backup),
+    );
+    let timer = format!(
+        "# {name}.timer, made by `redis-ops schedule --as systemd`: `{cron}` in UTC\n\
+         [Unit]\n\
+         Description=Backups of {instance} by redis-ops\n\
+         \n\
+         [Timer]\n\
+         {calendar}{jitter}\
+         # A time at which the machine was off is made up for.\n\
+         Persistent=true\n\
+         \n\
+         [Install]\n\
+         WantedBy=timers.target\n",
+        cron = schedule.line(),
+    );
+    let mut units = vec![
+        Unit { name: format!("{name}.service"), text: service },
+        Unit { name: format!("{name}.timer"), text: timer },
+    ];
+    if settings.archives {
+        let text = format!(
+            "# {name}-archive.service, made by `redis-ops schedule --as systemd`: `backup.type: aof`\n\
+             [Unit]\n\
+             Description=Archive of {instance} by redis-ops\n\
+             Wants=network-online.target\n\
+             After=network-online.target\n\
+             \n\
+             [Service]\n\
+             Type=exec\n\
+             ExecStart={archive}\n\
+             # What the store has not taken yet.\n\
+             StateDirectory=redis-ops\n\
+             Environment=XDG_STATE_HOME=/var/lib/redis-ops\n\
+             Restart=always\n\
+             RestartSec=10s\n\
+             # The last segments are stored before it ends.\n\
+             TimeoutStopSec=60s\n\
+             NoNewPrivileges=yes\n\
+             PrivateTmp=yes\n\
+             ProtectControlGroups=yes\n\
+             ProtectKernelModules=yes\n\
+             ProtectKernelTunables=yes\n\
+             \n\
+             [Install]\n\
+             WantedBy=multi-user.target\n",
+            archive = command(Job::Archive(None)),
+        );
+        units.push(Unit { name: format!("{name}-archive.service"), text });
+    }
+    units
+}
