@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::connection::{Command, CommandError, Connection, Node};
 use crate::explain::Result;
+use crate::printer::words;
 
 /// A lock is renewed so often within its time to live.
 const RENEWALS: u32 = 3;
@@ -109,8 +110,12 @@ pub async fn keep(node: &Node, connection: Connection, claim: &Claim, since: Ins
         if Instant::now() >= end {
             return why;
         }
-        tokio::time::sleep_until((Instant::now() + pause).min(end)).await;
+        let until = (Instant::now() + pause).min(end);
+        tokio::time::sleep_until(until).await;
         let asked = Instant::now();
+        if let Some(why) = stood_still(until, asked, end, claim.ttl) {
+            return why;
+        }
         let renewed = tokio::time::timeout_at(end, async {
             let open = match connection.take() {
                 Some(open) => open,
@@ -128,7 +133,19 @@ pub async fn keep(node: &Node, connection: Connection, claim: &Claim, since: Ins
                 why = error;
                 connection = None;
             }
-            Err(_) => return why,
+            Err(_) => return stood_still(end, Instant::now(), end, claim.ttl).unwrap_or(why),
         }
     }
+}
+
+/// Why a lock is lost that nobody could renew: this process, or the whole machine, did not run from `until` on, and now it is behind the
+/// `end` of the lock.
+fn stood_still(until: Instant, now: Instant, end: Instant, ttl: Duration) -> Option<String> {
+    let late = now.saturating_duration_since(until);
+    (now >= end && late > ttl / RENEWALS).then(|| {
+        let (late, ttl) = (words::span(late), words::span(ttl));
+        format!(
+            "redis-ops itself, or the whole machine, was suspended or too busy for {late}; the lock lapses after {ttl}"
+        )
+    })
 }

@@ -14,9 +14,6 @@ use crate::blocking;
 use crate::repository::segment::Previous;
 use crate::repository::{Archiver, Repository, RepositoryError};
 
-/// After so long without a sign another archiver may take over.
-pub const SILENT_FOR: TimeDelta = TimeDelta::seconds(90);
-
 /// How often it is looked whether a sign is due.
 const SIGN_PERIOD: Duration = Duration::from_secs(5);
 
@@ -94,7 +91,7 @@ impl Keeper {
     }
 
     fn sign(&self) -> Archiver {
-        sign(&self.repository, &self.spool.token)
+        Archiver::own(&self.spool.token, self.repository.now())
     }
 
     /// `false`: given up, the file stays.
@@ -175,11 +172,6 @@ impl Keeper {
     }
 }
 
-fn sign(repository: &Repository, token: &str) -> Archiver {
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    Archiver { token: token.to_owned(), host, pid: std::process::id(), seen_at: repository.now(), ended: false }
-}
-
 /// Says that the archive is ours, if nobody else writes it.
 ///
 /// # Errors
@@ -187,7 +179,7 @@ fn sign(repository: &Repository, token: &str) -> Archiver {
 pub async fn claim(repository: &Repository, instance: &str, shard: u32, token: &str) -> Result<(), RepositoryError> {
     must_be_ours(repository, instance, shard, token).await?;
     repository.ready_for_archives(repository.now()).await?;
-    repository.write_archiver(instance, shard, &sign(repository, token)).await?;
+    repository.write_archiver(instance, shard, &Archiver::own(token, repository.now())).await?;
     // Of two that come at the same moment the one that wrote first sees the other.
     must_be_ours(repository, instance, shard, token).await?;
     repository.clear_archive(instance, shard).await
@@ -204,7 +196,7 @@ pub async fn must_be_ours(
     token: &str,
 ) -> Result<(), RepositoryError> {
     match repository.archiver(instance, shard).await? {
-        Some(other) if other.token != token && !other.ended && repository.now() - other.seen_at < SILENT_FOR => {
+        Some(other) if other.token != token && other.is_at_work(repository.now()) => {
             let seen = crate::times::text(other.seen_at);
             Err(RepositoryError::Locked(format!(
                 "process {} on {} writes it, and was last seen at {seen}",

@@ -81,12 +81,12 @@ pub async fn prepare(
             gaps.extend(in_words(
                 &missing,
                 ("has", "have"),
-                "no node in the cluster, so their keys are not in the backup",
+                "no node in the cluster: the keys there are not in the backup",
             ));
             gaps.extend(in_words(
                 &moving,
                 ("was", "were"),
-                "being moved between nodes, so their keys may be incomplete",
+                "being moved between nodes: keys there may be missing from the backup",
             ));
             gaps.extend(
                 hidden.map(|error| format!("could not tell whether slots were being moved between nodes: {error}")),
@@ -106,7 +106,8 @@ pub async fn prepare(
             return Err(SourceError::Moving { slots: moving });
         }
         if !std::mem::replace(&mut is_said, true) {
-            voice.say(&format!("waiting until the slots {moving} are no longer being moved between nodes"));
+            let slots = counted(moving.count(), "slot");
+            voice.say(&format!("waiting for {slots} to finish moving between nodes ({moving})"));
         }
         sleep(LOOK_AGAIN).await;
         cluster = Cluster::seen_by(seed, &mut seed.connect().await?).await?;

@@ -239,7 +239,7 @@ const EXIT_CODES_OF_ALL: &str = "  0         done, or yes: published, good, up, 
             damaged, different, down; the worst finding is critical
   3         unknown: wrong usage or settings, no such backup; or verify,
             diagnose, list, show cannot reach the server or the store
-  130, 143  interrupted by SIGINT, SIGTERM (129: SIGHUP); for archive,
+  130, 143  interrupted by SIGINT, SIGTERM (129: SIGHUP, 131: SIGQUIT); for archive,
             diagnose --watch and metrics --listen that is the normal end:
             the last verdict, or 0
 ";

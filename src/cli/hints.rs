@@ -138,7 +138,10 @@ pub fn words(hint: &Hint) -> String {
             "`redis-ops archive` follows an instance; moments behind the next backup can then be restored"
         }
         Hint::LatestMoment => "`--to-latest` restores the last moment of the archive",
-        Hint::ChooseMoment => "`--before-command COMMAND@OFFSET` or `--to-offset N` chooses one",
+        Hint::ChooseMoment => {
+            "`--before-command COMMAND@OFFSET` or `--to-offset N` chooses one; where histories differ, `--timeline REPLID` with it"
+        }
+        Hint::BeforeGap(last) => return format!("`--to-time {last}` restores the last moment before the gap"),
 
         Hint::GoAhead(flag) => return go_ahead(flag),
         Hint::IntoPrimary => "restore into the primary: `--target-instance redis://HOST:PORT`",

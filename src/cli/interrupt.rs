@@ -1,4 +1,5 @@
-//! SIGINT, SIGTERM and SIGHUP (a terminal that was closed, an ssh that was lost): the first asks to clean up and stop, the second leaves at once.
+//! SIGINT, SIGTERM, SIGQUIT (Ctrl-\) and SIGHUP (a terminal that was closed, an ssh that was lost): the first asks to clean up and stop,
+//! the second leaves at once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -14,6 +15,7 @@ const LAST_WORD: std::time::Duration = std::time::Duration::from_millis(200);
 
 const SIGHUP: u8 = 1;
 const SIGINT: u8 = 2;
+const SIGQUIT: u8 = 3;
 const SIGTERM: u8 = 15;
 
 /// What signals have said so far.
@@ -29,6 +31,7 @@ impl Interrupt {
         let interrupt = Self::default();
         let mut sigint = signal(SignalKind::interrupt())?;
         let mut sigterm = signal(SignalKind::terminate())?;
+        let mut sigquit = signal(SignalKind::quit())?;
         // With `nohup` it is ignored, and stays so.
         let mut sighup = if is_ignored(SIGHUP) { None } else { Some(signal(SignalKind::hangup())?) };
         // Nobody waits for it. With a handler a write beyond `ulimit -f` is an error like that of a full disk, after which we clean up;
@@ -41,6 +44,7 @@ impl Interrupt {
                 let number = tokio::select! {
                     _ = sigint.recv() => SIGINT,
                     _ = sigterm.recv() => SIGTERM,
+                    _ = sigquit.recv() => SIGQUIT,
                     () = hung_up(&mut sighup) => SIGHUP,
                 };
                 if listening.token.is_cancelled() {
@@ -64,7 +68,7 @@ impl Interrupt {
         self.token.is_cancelled()
     }
 
-    /// 129 after SIGHUP, 130 after SIGINT, 143 after SIGTERM.
+    /// 129 after SIGHUP, 130 after SIGINT, 131 after SIGQUIT, 143 after SIGTERM.
     pub fn exit_code(&self) -> u8 {
         match self.number.load(Ordering::Relaxed) {
             0 => 128 + SIGINT,

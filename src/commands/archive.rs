@@ -3,20 +3,20 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use chrono::DateTime;
-use serde_json::json;
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
 
 use super::table::{Table, verdict};
 use super::which::{Place, Server};
 use super::{Context, Outcome};
 use crate::archive::{self, Options, Report};
 use crate::capture::source::Wanted;
-use crate::explain::{Context as _, Result, Status};
+use crate::explain::{Context as _, Misuse, Result, Status};
 use crate::moment::{self, Window};
 use crate::operations;
 use crate::printer::words;
-use crate::repository::NamedPoint;
-use crate::repository::segment::Event;
+use crate::repository::segment::{Event, time_of as time_of_command};
+use crate::repository::{Archiver, NamedPoint};
 use crate::times;
 
 /// Complete settings of `archive`.
@@ -132,16 +132,37 @@ async fn mark(settings: &Settings, name: &str, context: &Context) -> Result<Outc
     let (replid, mark) = archive::point(&settings.server.node).await?;
     let at = DateTime::from_timestamp_micros(mark.time_us).unwrap_or(context.now);
     let point = NamedPoint { name: name.to_owned(), replid, offset: mark.offset, at };
+    // A mark is set before something that may go wrong: that nobody archives must be heard now, and not when it has.
+    let Some(archiver) = repository.archiver(instance, SHARD).await? else {
+        let text = format!("there is no archive of {instance} in {}", repository.describe());
+        return Err(Misuse::which_backup("not_found", text).hint("`redis-ops archive` begins one").into());
+    };
     repository.name_point(instance, SHARD, &point).await?;
-    let sentence = format!(
-        "`{name}` names offset {} of {instance}; `restore --to-mark {name}` goes back to it once the archive has reached it",
-        point.offset
-    );
-    Ok(Outcome::new(Status::Ok).field("instance", instance).field("point", &point).text(verdict(
+    let named = format!("`{name}` names offset {} of {instance}", point.offset);
+    let (status, sentence) = match archiver.is_at_work(repository.now()) {
+        true => {
+            (Status::Ok, format!("{named}; `restore --to-mark {name}` goes back to it once the archive has reached it"))
+        }
+        false => (
+            Status::Warning,
+            format!(
+                "{named}, but the archiver is not running ({}): `restore --to-mark {name}` works only if `redis-ops archive` is started \
+                 again while the server's replication backlog still holds that offset",
+                heard(&archiver, repository.now())
+            ),
+        ),
+    };
+    Ok(Outcome::new(status).field("instance", instance).field("point", &point).text(verdict(
         &context.printer,
-        Status::Ok,
+        status,
         &sentence,
     )))
+}
+
+/// When an archiver was last heard: `ended 3 min ago`, `last seen 25 s ago`.
+fn heard(archiver: &Archiver, now: DateTime<Utc>) -> String {
+    let ago = (now - archiver.seen_at).to_std().unwrap_or_default();
+    format!("{} {} ago", if archiver.ended { "ended" } else { "last seen" }, words::span(ago))
 }
 
 fn time_of(time_us: Option<i64>) -> Option<String> {
@@ -160,7 +181,10 @@ async fn status(settings: &Settings, context: &Context) -> Result<Outcome> {
     for window in &held.windows {
         let begins = time_of(window.from.marks.first().map(|mark| mark.time_us));
         let ends = time_of(window.to.marks.last().map(|mark| mark.time_us));
-        let or_unknown = |time: &Option<String>| time.clone().unwrap_or_else(|| "an unknown time".to_owned());
+        // No mark lies there: the archiver was down when it was written.
+        let or_at = |time: &Option<String>, offset: u64| {
+            time.clone().unwrap_or_else(|| format!("offset {offset} (time unknown)"))
+        };
         if let Some(before) = before {
             let ended = time_of(before.to.marks.last().map(|mark| mark.time_us));
             let is_same = before.to.replid == window.from.replid;
@@ -169,9 +193,9 @@ async fn status(settings: &Settings, context: &Context) -> Result<Outcome> {
                 "gap",
                 &format!(
                     "{} (offset {}) to {}: {goes_on} at offset {}",
-                    or_unknown(&ended),
+                    or_at(&ended, before.to.to),
                     before.to.to,
-                    or_unknown(&begins),
+                    or_at(&begins, window.from.from),
                     window.from.from
                 ),
             ]);
@@ -180,8 +204,8 @@ async fn status(settings: &Settings, context: &Context) -> Result<Outcome> {
             "stream",
             &format!(
                 "{} to {}: offsets {} to {}, {} in {}",
-                or_unknown(&begins),
-                or_unknown(&ends),
+                or_at(&begins, window.from.from),
+                or_at(&ends, window.to.to),
                 window.from.from,
                 window.to.to,
                 words::bytes(window.raw_bytes),
@@ -190,7 +214,7 @@ async fn status(settings: &Settings, context: &Context) -> Result<Outcome> {
         ]);
         match &window.base {
             Some(base) => {
-                let span = format!("{} to {}", times::text(base.at), or_unknown(&ends));
+                let span = format!("{} to {}", times::text(base.at), or_at(&ends, window.to.to));
                 table.row(["recoverable", &format!("{span}, from the backup {} on", base.name)]);
                 spans.push(span);
             }
@@ -215,10 +239,23 @@ async fn status(settings: &Settings, context: &Context) -> Result<Outcome> {
     for (key, why) in &held.damaged {
         table.row(["damaged", &format!("{key}: {why}")]);
     }
+    let mut silent = String::new();
     if let Some(archiver) = &archiver {
-        let state = if archiver.ended { "ended" } else { "last seen" };
-        let seen = times::text(archiver.seen_at);
-        table.row(["archiver", &format!("process {} on {}, {state} {seen}", archiver.pid, archiver.host)]);
+        let is_at_work = archiver.is_at_work(repository.now());
+        let state = if is_at_work || archiver.ended { "" } else { "not running, " };
+        let heard = heard(archiver, repository.now());
+        table.row([
+            "archiver",
+            &format!(
+                "process {} on {}, {state}{heard} ({})",
+                archiver.pid,
+                archiver.host,
+                times::text(archiver.seen_at)
+            ),
+        ]);
+        if !is_at_work && !archiver.ended {
+            silent = format!("; the archiver is not running ({heard})");
+        }
     }
     let gaps = held.windows.len().saturating_sub(1) as u64;
     let latest = moment::choose(&repository, instance, &moment::Wanted::Latest).await;
@@ -228,12 +265,12 @@ async fn status(settings: &Settings, context: &Context) -> Result<Outcome> {
         ([], Ok(_)) => (Status::Failed, "nothing of the archive can be restored".to_owned()),
         ([], Err(error)) => (Status::Failed, error.to_string()),
         (spans, _) => {
-            let status = if is_whole { Status::Ok } else { Status::Warning };
+            let status = if is_whole && silent.is_empty() { Status::Ok } else { Status::Warning };
             let gaps = match gaps {
                 0 => String::new(),
                 gaps => format!("; {}", words::counted(gaps, "gap")),
             };
-            (status, format!("recoverable: {}{gaps}", spans.join(", and ")))
+            (status, format!("recoverable: {}{gaps}{silent}", spans.join(", and ")))
         }
     };
     let text = format!("{}\n{}", table.render(&context.printer), verdict(&context.printer, status, &sentence));
@@ -244,8 +281,19 @@ async fn status(settings: &Settings, context: &Context) -> Result<Outcome> {
         .field("gaps", gaps)
         .field("damaged", damaged)
         .field("base", base)
-        .field("archiver", &archiver)
+        .field("archiver", archiver.as_ref().map(|archiver| in_json_of(archiver, repository.now())))
         .text(text))
+}
+
+fn in_json_of(archiver: &Archiver, now: DateTime<Utc>) -> Value {
+    json!({
+        "token": archiver.token,
+        "host": archiver.host,
+        "pid": archiver.pid,
+        "seen_at": times::text(archiver.seen_at),
+        "ended": archiver.ended,
+        "at_work": archiver.is_at_work(now),
+    })
 }
 
 /// Lists what people go back before.
@@ -259,9 +307,7 @@ async fn log(settings: &Settings, context: &Context) -> Result<Outcome> {
     let mut events = Vec::new();
     let mut table = Table::new(&["time", "command", "database", "go back before it with"]);
     for (index, event) in indexes.iter().flat_map(|index| index.events.iter().map(move |event| (index, event))) {
-        let before = index.marks.iter().rev().find(|mark| mark.offset <= event.before);
-        let after = index.marks.iter().find(|mark| mark.offset >= event.end);
-        let time = time_of(after.or(before).map(|mark| mark.time_us));
+        let time = time_of(time_of_command(indexes.iter(), &index.replid, event.before, event.end));
         if events.len() < SHOWN {
             table.row([
                 time.clone().unwrap_or_else(|| "unknown".to_owned()),

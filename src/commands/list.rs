@@ -285,6 +285,9 @@ fn published_as(manifest: &Manifest) -> String {
     if manifest.slots_of_part().is_some() {
         words.push("one shard");
     }
+    if !manifest.lacks.is_empty() {
+        words.push("incomplete");
+    }
     if manifest.stale {
         words.push("stale");
     }

@@ -126,12 +126,14 @@ async fn look_at_instances(place: &Place, only: Option<&str>, context: &Context)
         None => repository.instances().await?,
     };
     let mut table = Table::new(&["instance", "state", "holder", "token"]);
-    let (mut locks, mut held) = (Vec::new(), 0);
+    let (mut locks, mut held, mut unreadable) = (Vec::new(), 0, 0);
     for instance in names {
         let Some(found) = repository.lock_of(&instance).await? else { continue };
         held += u64::from(found.state == LockState::Held);
+        unreadable += u64::from(found.state == LockState::Unreadable);
         let state = match found.state {
             LockState::Held => "held",
+            LockState::Unreadable => "unreadable",
             LockState::Lapsed => "lapsed",
             LockState::Dead => "dead",
             LockState::Stays => "stays",
@@ -143,10 +145,16 @@ async fn look_at_instances(place: &Place, only: Option<&str>, context: &Context)
         lock["instance"] = instance.into();
         locks.push(lock);
     }
-    let sentence = match (locks.len(), held) {
+    let held = [(held, "held"), (unreadable, "with a lock that cannot be read")];
+    let held: Vec<String> = held
+        .into_iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, how)| format!("{} {how}", words::counted(n, "instance")))
+        .collect();
+    let sentence = match (locks.len(), held.len()) {
         (0, _) => format!("nobody holds an instance of {}", words::escape(repository.describe().as_bytes())),
         (_, 0) => "no instance is held; the next run replaces the locks that are left".to_owned(),
-        (_, held) => format!("{} held", words::counted(held, "instance")),
+        _ => held.join(", "),
     };
     let text = match locks.is_empty() {
         true => verdict(&context.printer, Status::Ok, &sentence),

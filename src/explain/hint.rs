@@ -129,6 +129,8 @@ pub enum Hint {
     LatestMoment,
     /// One of several moments has to be chosen by its offset.
     ChooseMoment,
+    /// The last moment in front of a gap.
+    BeforeGap(String),
 
     /// What the target holds may stay, be overwritten, or be removed: `plan::OVER_OTHER_KEYS` and the like, or the one flag of a
     /// refused plan that goes ahead all the same.

@@ -6,7 +6,7 @@ use super::stretch::{Find, Found, find};
 use super::{Moment, MomentError, SHARD, Wanted};
 use crate::connection::replication::Position;
 use crate::repository::manifest::{Consistency, Manifest};
-use crate::repository::segment::{Index, Mark, SegmentName};
+use crate::repository::segment::{Index, Mark, SegmentName, time_of};
 use crate::repository::timeline::{Hole, Timeline};
 use crate::repository::{ListedStatus, Repository};
 
@@ -31,7 +31,7 @@ pub async fn choose(repository: &Repository, instance: &str, wanted: &Wanted) ->
     let search = Search { repository, instance, timeline, bases: bases(repository, instance).await? };
     match wanted {
         Wanted::Latest => search.latest().await,
-        Wanted::Offset(offset) => search.offset(*offset).await,
+        Wanted::Offset { offset, history } => search.offset(*offset, history.as_deref()).await,
         Wanted::Time(time) => search.time(time.timestamp_micros(), &crate::times::text(*time)).await,
         Wanted::Named(name) => match repository.named_point(instance, SHARD, name).await? {
             Some(point) => {
@@ -40,7 +40,7 @@ pub async fn choose(repository: &Repository, instance: &str, wanted: &Wanted) ->
             }
             None => Err(MomentError::NotFound(format!("the archive of {instance} has no point `{name}`"))),
         },
-        Wanted::Before { words, at } => search.before(words, *at).await,
+        Wanted::Before { words, at, history } => search.before(words, *at, history.as_deref()).await,
     }
 }
 
@@ -98,9 +98,25 @@ impl Search<'_> {
         Err(self.no_base("its end"))
     }
 
-    async fn offset(&self, offset: u64) -> Result<Moment, MomentError> {
+    async fn offset(&self, offset: u64, history: Option<&str>) -> Result<Moment, MomentError> {
         let what = format!("offset {offset}");
-        let base = self.base_for(offset, None, &what)?;
+        let histories = self.histories_with(offset, history);
+        if histories.len() > 1 {
+            let all: Vec<&SegmentName> = self.timeline.segments().collect();
+            let indexes = self.indexes(&all).await?;
+            let place = |replid: &String| {
+                let time = time_of(indexes.iter(), replid, offset, offset);
+                format!("history {replid} ({})", time.map_or_else(|| "time unknown".to_owned(), moment_text))
+            };
+            let places = histories.iter().take(NAMED).map(place).collect();
+            return Err(MomentError::Ambiguous { what, places });
+        }
+        if let (Some(history), true) = (history, histories.is_empty()) {
+            return Err(MomentError::NotFound(format!(
+                "{what} is in no archived history whose id begins with `{history}`"
+            )));
+        }
+        let base = self.base_for(offset, histories.first().map(String::as_str), &what)?;
         let path = self.path(base, offset)?;
         let mut at = Position { replid: base.at.replid.clone(), offset: base.at.offset };
         if let Some(last) = path.last() {
@@ -133,6 +149,22 @@ impl Search<'_> {
         }
     }
 
+    /// Replication ids of the histories in which an offset can be reached, each once, the newest base first. After a restart of the server
+    /// offsets begin anew, so that one number may be two moments.
+    fn histories_with(&self, offset: u64, history: Option<&str>) -> Vec<String> {
+        let mut found: Vec<(DateTime<chrono::Utc>, String)> = Vec::new();
+        for base in self.bases.iter().filter(|base| base.at.offset <= offset) {
+            let Ok(path) = self.timeline.path(&base.at, Some(offset)) else { continue };
+            let replid = path.last().map_or(&base.at.replid, |last| &last.replid);
+            let is_meant = history.is_none_or(|history| replid.starts_with(history));
+            if is_meant && !found.iter().any(|(_, known)| known == replid) {
+                found.push((base.manifest.created_at, replid.clone()));
+            }
+        }
+        found.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+        found.into_iter().map(|(_, replid)| replid).collect()
+    }
+
     /// The farthest base from which the stream leads to an offset; in this history, if one is named.
     fn base_for(&self, offset: u64, replid: Option<&str>, what: &str) -> Result<&Base, MomentError> {
         let mut refused = None;
@@ -152,7 +184,7 @@ impl Search<'_> {
     }
 
     async fn time(&self, time_us: i64, text: &str) -> Result<Moment, MomentError> {
-        let mut beyond = None;
+        let (mut beyond, mut later) = (None, None);
         let mut newest: Vec<&Base> = self.bases.iter().collect();
         newest.sort_by_key(|base| std::cmp::Reverse(base.manifest.created_at));
         for base in newest {
@@ -168,12 +200,16 @@ impl Search<'_> {
                 .collect();
             match fits.as_slice() {
                 // All are later: an older base may do.
-                [] if last.time_us > time_us => {}
+                [] if last.time_us > time_us => later = marks.first().map(|mark| mark.time_us).or(later),
                 // Nothing was read behind it: what was written between it and the time may be missing.
                 [] if last.time_us < time_us => {
-                    beyond.get_or_insert_with(|| MomentError::Beyond {
-                        what: text.to_owned(),
-                        last: moment_text(last.time_us),
+                    beyond.get_or_insert_with(|| match later {
+                        Some(later) => MomentError::InGap {
+                            what: text.to_owned(),
+                            last: moment_text(last.time_us),
+                            next: moment_text(later),
+                        },
+                        None => MomentError::Beyond { what: text.to_owned(), last: moment_text(last.time_us) },
                     });
                 }
                 [] => return self.at_mark(base, &indexes, *last).await,
@@ -197,22 +233,24 @@ impl Search<'_> {
         self.moment_of(base, Position { replid, offset: mark.offset }, indexes, n_segments).await
     }
 
-    async fn before(&self, words: &[String], at: Option<u64>) -> Result<Moment, MomentError> {
+    async fn before(&self, words: &[String], at: Option<u64>, history: Option<&str>) -> Result<Moment, MomentError> {
         let what = words.join(" ");
         let name = words.first().map(|name| name.to_ascii_uppercase()).unwrap_or_default();
         let all: Vec<&SegmentName> = self.timeline.segments().collect();
-        let (mut found, mut times) = (Vec::new(), Vec::new());
-        for index in self.indexes(&all).await? {
+        let (mut found, indexes) = (Vec::new(), self.indexes(&all).await?);
+        for index in &indexes {
             if index.commands.contains_key(&name) {
                 let segment = index.name();
                 let in_it = find(self.repository, self.instance, &segment, &Find::Command(words)).await?;
                 found.extend(in_it.into_iter().map(|found| (segment.replid.clone(), found)));
-                times.push(index);
             }
         }
         // Segments that overlap tell of the same command.
         found.sort_by_key(|(replid, found)| (replid.clone(), found.end));
         found.dedup_by_key(|(replid, found)| (replid.clone(), found.end));
+        if let Some(history) = history {
+            found.retain(|(replid, _)| replid.starts_with(history));
+        }
         if let Some(at) = at {
             found.retain(|(_, found)| found.before == at || found.end == at || found.start == at);
         }
@@ -226,13 +264,15 @@ impl Search<'_> {
                 self.place(&at, &format!("`{what}`")).await
             }
             several => {
+                let has_several = several.iter().any(|(replid, _)| *replid != several[0].0);
                 let time = |replid: &str, found: &Found| {
-                    let of_history = times.iter().filter(|index| index.replid == replid);
-                    let mark = marks_of_each(of_history).find(|mark| mark.offset >= found.end);
-                    mark.map_or_else(String::new, |mark| format!(" ({})", moment_text(mark.time_us)))
+                    let time = time_of(indexes.iter(), replid, found.before, found.end);
+                    time.map_or_else(String::new, |time| format!(" ({})", moment_text(time)))
                 };
-                let place =
-                    |(replid, found): &(String, Found)| format!("{what}@{}{}", found.before, time(replid, found));
+                let place = |(replid, found): &(String, Found)| match has_several {
+                    true => format!("{what}@{}{} of history {replid}", found.before, time(replid, found)),
+                    false => format!("{what}@{}{}", found.before, time(replid, found)),
+                };
                 let places = several.iter().take(NAMED).map(place);
                 Err(MomentError::Ambiguous { what: format!("`{what}`"), places: places.collect() })
             }
@@ -269,10 +309,6 @@ impl Search<'_> {
 
 fn marks_of(indexes: &[Index]) -> impl Iterator<Item = Mark> {
     indexes.iter().flat_map(|index| index.marks.iter().copied())
-}
-
-fn marks_of_each<'a>(indexes: impl Iterator<Item = &'a Index>) -> impl Iterator<Item = Mark> {
-    indexes.flat_map(|index| index.marks.iter().copied())
 }
 
 fn moment_text(time_us: i64) -> String {

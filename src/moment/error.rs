@@ -40,12 +40,22 @@ pub enum MomentError {
         goes_on_at: Option<u64>,
     },
     /// The archive ends before the moment.
-    #[error("the archive ends before {what}: its last mark is of {last}")]
+    #[error("the archive ends before {what}: the last command in it is of {last}")]
     Beyond {
         /// The moment, in words.
         what: String,
-        /// The server's clock at the last mark.
+        /// The server's clock at the last command.
         last: String,
+    },
+    /// The archive lacks what was written around the moment.
+    #[error("{what} lies in a gap of the archive, which has nothing between {last} and {next}")]
+    InGap {
+        /// The moment, in words.
+        what: String,
+        /// The server's clock at the last command in front of the gap.
+        last: String,
+        /// The server's clock at the first command behind it.
+        next: String,
     },
     /// Several places fit.
     #[error("{what} is ambiguous: it fits {}", places.join(", "))]
@@ -101,6 +111,7 @@ impl Explain for MomentError {
             Self::NoArchive(_) => Meaning::of("not_found").unknown().hint(Hint::MakeArchive),
             Self::NoBase { .. } => Meaning::of("not_found").hint(Hint::ArchiveStatus),
             Self::Hole { .. } => Meaning::of("gap").hint(Hint::ArchiveStatus),
+            Self::InGap { last, .. } => Meaning::of("not_found").hint(Hint::BeforeGap(last.clone())),
             Self::Beyond { .. } => Meaning::of("not_found").hint(Hint::LatestMoment),
             Self::Ambiguous { .. } => Meaning::of("ambiguous").unknown().hint(Hint::ChooseMoment),
             Self::NotFound(_) => Meaning::of("not_found").unknown(),

@@ -36,7 +36,12 @@ pub enum Wanted {
     /// The last one that the archive reaches.
     Latest,
     /// The last one at or before an offset at which the stream may be cut.
-    Offset(u64),
+    Offset {
+        /// The offset.
+        offset: u64,
+        /// The history that is meant, by the first characters of its replication id; `None`: there may be one only.
+        history: Option<String>,
+    },
     /// The last one whose time is known to be this or earlier, by the clock of the server.
     Time(DateTime<Utc>),
     /// One that somebody has named.
@@ -47,6 +52,8 @@ pub enum Wanted {
         words: Vec<String>,
         /// Which one, where several match: the offset before it or behind it.
         at: Option<u64>,
+        /// The history that is meant, by the first characters of its replication id.
+        history: Option<String>,
     },
 }
 

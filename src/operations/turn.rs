@@ -33,12 +33,14 @@ pub struct Turn(Vec<Lock>);
 
 /// Another run is at the same instance.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("another run is at work on {instance}: {holder}")]
+#[error("{at_work} {instance}: {holder}")]
 pub struct Locked {
     /// Name of the instance.
     pub instance: String,
     /// Who it is, in words.
     pub holder: String,
+    /// That another run is at work, or that nobody can tell.
+    at_work: &'static str,
     /// What the other run does: `backup`, `prune`, ….
     pub command: String,
     /// Where the repository is.
@@ -64,6 +66,10 @@ impl Locked {
         Self {
             instance: instance.to_owned(),
             holder: found.in_words(),
+            at_work: match found.state {
+                LockState::Unreadable => "cannot tell whether another run is at work on",
+                _ => "another run is at work on",
+            },
             command: holder.map(|holder| holder.command.clone()).unwrap_or_default(),
             place: repository.describe(),
             token: holder.map(|holder| holder.token.clone()),
@@ -128,7 +134,7 @@ pub async fn take_turn(
 impl Turns {
     /// Whether a run would be refused that meets this lock.
     pub fn is_refused_by(&self, found: &FoundLock) -> bool {
-        self.locks && self.wait.is_zero() && found.state == LockState::Held
+        self.locks && self.wait.is_zero() && found.state.holds_off()
     }
 }
 
@@ -147,7 +153,7 @@ impl Turn {
 pub async fn of_others(repository: &Repository, instance: &str) -> Option<(FoundLock, String)> {
     let found = repository.lock_of(instance).await.ok().flatten()?;
     let words = match found.state {
-        LockState::Held => format!("another run is at work on {instance}: {}", found.in_words()),
+        LockState::Held | LockState::Unreadable => Locked::by(repository, instance, &found).to_string(),
         LockState::Stays => {
             let why = found.holder.as_ref().and_then(|holder| holder.stays_because.clone()).unwrap_or_default();
             format!("no lock is taken for {instance}: the store does not remove objects ({why})")

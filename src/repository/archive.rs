@@ -4,15 +4,16 @@
 use std::collections::BTreeMap;
 
 use bytes::{Bytes, BytesMut};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
 
 use super::error::Doing;
 use super::format::MARKER;
+use super::life::lives;
 use super::segment::{FOOTER, INDEX_LIMIT, Index, SegmentName};
 use super::timeline::Timeline;
-use super::{Repository, RepositoryError, check_instance};
+use super::{BegunBy, ProcessMark, Repository, RepositoryError, check_instance};
 use crate::connection::replication::Position;
 use crate::storage::{Reader, Reason, StorageError};
 
@@ -24,6 +25,9 @@ const ARCHIVER: &str = "archiver.json";
 
 /// Small objects of an archive may not be longer, bytes.
 const NOTE_LIMIT: u64 = 64 << 10;
+
+/// An archiver that was not heard for so long is not at work any more.
+pub(crate) const ARCHIVER_SILENCE: TimeDelta = TimeDelta::seconds(90);
 
 /// Indexes that are read at the same time.
 const INDEXES_AT_ONCE: usize = 16;
@@ -46,6 +50,23 @@ pub struct Archiver {
     /// Whether it has ended in peace: then anybody may go on.
     #[serde(default)]
     pub ended: bool,
+    /// What tells the process from any other; `None` where the system does not say, and from earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) process: Option<ProcessMark>,
+}
+
+impl Archiver {
+    /// This process, at work, and heard at `now`.
+    pub fn own(token: &str, now: DateTime<Utc>) -> Self {
+        let BegunBy { host, pid } = BegunBy::own();
+        Self { token: token.to_owned(), host, pid, seen_at: now, ended: false, process: ProcessMark::own() }
+    }
+
+    /// Whether it is at work: it has not ended, its process lives as far as that can be asked from here, and it was heard lately.
+    pub fn is_at_work(&self, now: DateTime<Utc>) -> bool {
+        let lives = || lives(&BegunBy { host: self.host.clone(), pid: self.pid }, self.process.as_ref());
+        !self.ended && now - self.seen_at < ARCHIVER_SILENCE && lives() != Some(false)
+    }
 }
 
 /// A point that somebody has named.
@@ -239,7 +260,7 @@ impl Repository {
     pub async fn archiver(&self, instance: &str, shard: u32) -> Result<Option<Archiver>, RepositoryError> {
         let key = Self::archive_folder(instance, shard)? + ARCHIVER;
         match self.storage.get(&key, NOTE_LIMIT).await {
-            Err(StorageError::NotFound) => Ok(None),
+            Err(StorageError::NotFound | StorageError::NoSuchPlace(_)) => Ok(None),
             got => Ok(serde_json::from_slice(&got.doing("read", &key)?).ok()),
         }
     }

@@ -66,12 +66,21 @@ pub struct LockHolder {
 pub enum LockState {
     /// Somebody holds it.
     Held,
+    /// It is damaged, or was written by a newer version: whether somebody holds it nobody can tell, and it holds off as if.
+    Unreadable,
     /// It was not renewed for too long.
     Lapsed,
     /// Its process, on this machine, has ended.
     Dead,
     /// It was released, and the store does not remove objects.
     Stays,
+}
+
+impl LockState {
+    /// Whether no other run may begin.
+    pub fn holds_off(self) -> bool {
+        matches!(self, Self::Held | Self::Unreadable)
+    }
 }
 
 /// A lock that lies in the repository.
@@ -108,7 +117,7 @@ impl FoundLock {
                 by.host.escape_debug(),
                 since.format("%Y-%m-%d %H:%M UTC")
             ),
-            None => "its lock.json is of another version, or damaged".to_owned(),
+            None => "lock.json is damaged, or was written by a newer version of redis-ops".to_owned(),
         }
     }
 }
@@ -148,6 +157,7 @@ impl Repository {
             () if holder.as_ref().is_some_and(|holder| holder.stays_because.is_some()) => LockState::Stays,
             () if has_ended() == Some(true) => LockState::Dead,
             () if is_over() => LockState::Lapsed,
+            () if holder.is_none() => LockState::Unreadable,
             () => LockState::Held,
         };
         Ok(Some(FoundLock { holder, state, lapses_at, body }))
@@ -178,7 +188,7 @@ impl Repository {
         for _ in 0..TRIES {
             match self.lock_of(instance).await? {
                 None => {}
-                Some(found) if found.state == LockState::Held => return Ok(Locking::Held(Box::new(found))),
+                Some(found) if found.state.holds_off() => return Ok(Locking::Held(Box::new(found))),
                 Some(found) => match self.storage.delete_same(&key, &found.body).await {
                     Ok(true) => may_be_contested = true,
                     // Another run was quicker: it is looked who.

@@ -159,6 +159,20 @@ pub struct Index {
     pub tool_version: String,
 }
 
+/// The server's clock at a command of a history that ends at `end` and has `before` in front of it, Unix microseconds: the next mark
+/// behind it, else the last one before it.
+pub fn time_of<'a>(indexes: impl Iterator<Item = &'a Index>, replid: &str, before: u64, end: u64) -> Option<i64> {
+    let (mut behind, mut in_front): (Option<&Mark>, Option<&Mark>) = (None, None);
+    for mark in indexes.filter(|index| index.replid == replid).flat_map(|index| &index.marks) {
+        if mark.offset >= end {
+            behind = behind.filter(|found| found.offset <= mark.offset).or(Some(mark));
+        } else if mark.offset <= before {
+            in_front = in_front.filter(|found| found.offset > mark.offset).or(Some(mark));
+        }
+    }
+    behind.or(in_front).map(|mark| mark.time_us)
+}
+
 impl Index {
     /// The name under which it lies.
     pub fn name(&self) -> SegmentName {

@@ -108,6 +108,10 @@ pub struct Restore {
     /// Restore the moment at this replication offset.
     #[arg(long, value_name = "N", group = "moment")]
     pub to_offset: Option<u64>,
+    /// For --to-offset and --before-command, where the archive holds several histories with the same offsets (after a restart of the
+    /// server): the one that is meant, by its replication id or the first characters of it.
+    #[arg(long, value_name = "REPLID", requires = "moment", value_parser = values::replid)]
+    pub timeline: Option<String>,
     /// Restore the moment that `archive mark NAME` has named.
     #[arg(long, value_name = "NAME", group = "moment")]
     pub to_mark: Option<String>,

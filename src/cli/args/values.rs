@@ -49,6 +49,14 @@ pub fn moment(text: &str) -> Result<DateTime<Utc>, String> {
     text.parse().map_err(|_| "a moment is a date and a time with a zone, such as 2026-11-01T13:00:00Z".to_owned())
 }
 
+/// A replication id, or how one begins: hexadecimal digits.
+pub fn replid(text: &str) -> Result<String, String> {
+    let is_one = (1..=40).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_one
+        .then(|| text.to_ascii_lowercase())
+        .ok_or_else(|| "a replication id has 40 hexadecimal digits; its first ones are enough".to_owned())
+}
+
 /// A number of bytes: `4096`, `10MB` (decimal), `512KiB` or `512K` (binary); `/s` may follow where a rate is meant.
 pub fn bytes(text: &str) -> Result<u64, String> {
     let wrong = || "a size is a number and a unit, such as 4096, 10MB, 512KiB or 1.5GiB".to_owned();

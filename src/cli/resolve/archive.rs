@@ -48,12 +48,17 @@ impl Resolver<'_> {
 
     /// The moment that a restore is of; `None`: that of a backup.
     pub(super) fn moment(&self, typed: &Restore) -> Result<Option<MomentWanted>, Misuse> {
+        if typed.timeline.is_some() && typed.to_offset.is_none() && typed.before_command.is_none() {
+            return Err(Misuse::usage("`--timeline` goes with `--to-offset` or `--before-command`"));
+        }
         let wanted = match typed {
             Restore { to_latest: true, .. } => Wanted::Latest,
-            Restore { to_offset: Some(offset), .. } => Wanted::Offset(*offset),
+            Restore { to_offset: Some(offset), timeline, .. } => {
+                Wanted::Offset { offset: *offset, history: timeline.clone() }
+            }
             Restore { to_time: Some(time), .. } => Wanted::Time(*time),
             Restore { to_mark: Some(name), .. } => Wanted::Named(checked_name(name)?),
-            Restore { before_command: Some(text), .. } => before(text)?,
+            Restore { before_command: Some(text), timeline, .. } => before(text, timeline.clone())?,
             _ => return Ok(None),
         };
         let path = std::env::var_os("PATH").unwrap_or_default();
@@ -67,7 +72,7 @@ impl Resolver<'_> {
 }
 
 /// `FLUSHALL`, `DEL cart:1`, `FLUSHALL@1234`.
-fn before(text: &str) -> Result<Wanted, Misuse> {
+fn before(text: &str, history: Option<String>) -> Result<Wanted, Misuse> {
     let (text, at) = match text.rsplit_once('@') {
         Some((text, at)) if !at.is_empty() && at.bytes().all(|byte| byte.is_ascii_digit()) => {
             let at = at.parse().map_err(|_| Misuse::usage(format!("`{at}` is no offset")))?;
@@ -78,6 +83,6 @@ fn before(text: &str) -> Result<Wanted, Misuse> {
     let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
     match words.is_empty() {
         true => Err(Misuse::usage("`--before-command` needs a command").hint("`--before-command FLUSHALL`")),
-        false => Ok(Wanted::Before { words, at }),
+        false => Ok(Wanted::Before { words, at, history }),
     }
 }

@@ -18,6 +18,10 @@ impl Resolver<'_> {
     pub(super) fn lock(&self, typed: &Typed) -> Result<Settings, Misuse> {
         must_fit(typed)?;
         match (typed.action, &typed.key) {
+            // A variable that is not set would make all jobs share one lock.
+            (_, Some(key)) if key.is_empty() => {
+                Err(Misuse::usage("`--key` is empty").hint("`--key lock:nightly` names the lock"))
+            }
             (Action::Run, Some(key)) => {
                 let ttl = typed.ttl.unwrap_or(TTL);
                 if !(SHORTEST..=LONGEST).contains(&ttl) {

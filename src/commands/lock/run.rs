@@ -101,6 +101,9 @@ async fn under(
     // Ctrl-Z would stop us and not the command, and the lock would lapse under it.
     let mut stop_asked = signal(SignalKind::from_raw(Signal::TSTP.as_raw())).ok();
     let cannot = || format!("cannot start `{shown}`; nothing was run, and the lock is released");
+    // What means something to the command is passed on: it would end us, and the lock would lapse under the command.
+    let mut others = [Signal::USR1, Signal::USR2, Signal::ALARM]
+        .map(|number| (number, signal(SignalKind::from_raw(number.as_raw())).ok()));
     let mut group = Group::start(&mut command).with_context(cannot)?;
     let mut keeping = std::pin::pin!(lock::keep(&job.server.node, connection, claim, since, grace));
     let lost = |why: String| {
@@ -114,6 +117,7 @@ async fn under(
                 None => std::future::pending().await,
             }
         };
+        let passed_on = next_of(&mut others);
         tokio::select! {
             biased;
             ended = group.child.wait() => {
@@ -138,10 +142,26 @@ async fn under(
                 group.end(grace).await;
                 return Err(lost(why).into());
             }
+            number = passed_on => group.signal(number),
             () = asked => {
                 let words = format!("`{shown}` is not stopped: while it stood still the lock would lapse; Ctrl-C ends it");
                 context.printer.say(&words);
             }
         }
     }
+}
+
+/// The next of these signals.
+async fn next_of(signals: &mut [(Signal, Option<tokio::signal::unix::Signal>)]) -> Signal {
+    std::future::poll_fn(|context| {
+        for (number, signal) in signals.iter_mut() {
+            if let Some(signal) = signal
+                && signal.poll_recv(context).is_ready()
+            {
+                return std::task::Poll::Ready(*number);
+            }
+        }
+        std::task::Poll::Pending
+    })
+    .await
 }

@@ -92,8 +92,8 @@ fn lock_fields() -> Vec<(&'static str, Value)> {
         (
             "state",
             described(
-                one_of([LockState::Held, LockState::Lapsed, LockState::Dead, LockState::Stays]),
-                "held; lapsed or dead: the next run takes it; stays: the store does not remove it, and no run takes one",
+                one_of([LockState::Held, LockState::Unreadable, LockState::Lapsed, LockState::Dead, LockState::Stays]),
+                "held; unreadable: damaged or of a newer version, and held for all that is known; lapsed or dead: the next run takes it; stays: the store does not remove it, and no run takes one",
             ),
         ),
         ("host", maybe(text())),

@@ -279,7 +279,8 @@ fn serve() -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         // A signal to the whole job is for the restore: it cleans up, and says that it is done.
-        let _ignored = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal);
+        let _ignored =
+            [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::quit(), SignalKind::hangup()].map(signal);
         line.set_nonblocking(true)?;
         listener.set_nonblocking(true)?;
         let (mut line, listener) = (BufReader::new(UnixStream::from_std(line)?), TcpListener::from_std(listener)?);

@@ -183,3 +183,37 @@ fn an_archive_waits_for_its_repository_and_makes_none_in_its_place() {
     assert_eq!(answer["archive"]["gaps"], serde_json::json!([]), "{answer:#}");
     must_join(&lab);
 }
+
+#[test]
+fn a_mark_that_nobody_archives_and_an_archiver_that_is_gone_are_said() {
+    let Some(server) = lively().start() else { return };
+    let lab = Lab::new();
+    let of = |words: &[&str]| lab.run(words).args(["-i", &server.url(), "--name", "x"]).json();
+    // As `backup` does, an archiver makes the folder that is not there.
+    std::fs::remove_dir(lab.folder.path()).unwrap();
+    let (code, answer) = of(&["archive", "mark", "early"]);
+    assert_eq!((code, answer["error"]["code"].as_str()), (3, Some("not_found")), "{answer:#}");
+    assert!(!lab.folder.path().join("x").exists(), "a mark makes no repository");
+
+    let running = lab.archiver(&server, &[]);
+    lab.backup(&server);
+    write(&server, 1);
+    lab.wait_for(server.info("master_repl_offset").parse().unwrap());
+    let (code, answer) = of(&["archive", "mark", "meanwhile"]);
+    assert_eq!(code, 0, "{answer:#}");
+    let (code, status) = of(&["archive", "status"]);
+    assert_eq!((code, &status["archiver"]["at_work"]), (0, &true.into()), "{status:#}");
+
+    kill(running);
+    let (code, status) = of(&["archive", "status"]);
+    assert_eq!((code, &status["archiver"]["at_work"]), (1, &false.into()), "{status:#}");
+    let text = lab.run(&["archive", "status", "-i", &server.url(), "--name", "x"]).run();
+    assert!(text.text().contains("the archiver is not running (last seen "), "{}", text.everything());
+    let (code, answer) = of(&["archive", "mark", "behind"]);
+    assert_eq!((code, answer["point"]["name"].as_str()), (1, Some("behind")), "{answer:#}");
+
+    // One that has ended in peace is no fault; a mark is told all the same.
+    stop(lab.archiver(&server, &[]));
+    assert_eq!(of(&["archive", "status"]).0, 0);
+    assert_eq!(of(&["archive", "mark", "after"]).0, 1);
+}

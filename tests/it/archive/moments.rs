@@ -86,6 +86,16 @@ fn a_flushall_is_undone_with_nothing_lost() {
     let words = ["restore", "--backup-id", "x/latest", "--before-command", "FLUSHALL", "--plan"];
     let (code, answer) = lab.run(&words).args(["--target-instance", &url.url()]).json();
     assert_eq!((code, answer["error"]["code"].as_str()), (3, Some("ambiguous")), "{answer:#}");
+    // The times that one chooses by are those of the log.
+    let (_, log) = lab.run(&["archive", "log", "-i", &server.url(), "--name", "x"]).json();
+    let message = answer["error"]["message"].as_str().unwrap();
+    let flushed: Vec<_> =
+        log["events"].as_array().unwrap().iter().filter(|event| event["command"] == "FLUSHALL").collect();
+    assert_eq!(flushed.len(), 2, "{log:#}");
+    for event in flushed {
+        let place = format!("FLUSHALL@{} ({})", event["offset"], event["time"].as_str().unwrap());
+        assert!(message.contains(&place), "{place}: {message}");
+    }
     let target = restored(&lab, &server, &["--before-command", &format!("FLUSHALL@{offset}")]);
     assert_eq!(digest(&target).1, before);
 }
@@ -310,4 +320,53 @@ fn a_damaged_segment_is_named_and_hides_nothing_else() {
     let words = ["restore", "--backup-id", "x/latest", "--to-latest", "--plan", "--server-binary", &binary];
     let (code, plan) = lab.run(&words).args(["--target-instance", &target.url()]).json();
     assert_eq!((code, plan["error"]["code"].as_str()), (2, Some("corrupt")), "{plan:#}");
+}
+
+/// A server that was restarted begins its offsets anew: one number is two moments then.
+#[test]
+fn an_offset_of_two_histories_is_never_chosen_by_chance() {
+    let Some(installed) = server_named("redis-server-7.0") else { return };
+    let lab = Lab::new();
+    let mut seen = Vec::new();
+    for turn in 0..2 {
+        let Some(server) = builder(&installed).start() else { return };
+        let running = lab.archiver(&server, &[]);
+        lab.published(&server, turn + 1);
+        let mut points = Vec::new();
+        for step in 0..3 {
+            write(&server, 10 * turn as u64 + step);
+            points.push(digest(&server));
+        }
+        lab.wait_for(server.info("master_repl_offset").parse().unwrap());
+        seen.push((server.info("master_replid"), points));
+        stop(running);
+    }
+    let Some(target) = builder(&installed).start() else { return };
+    let binary = installed.path.display().to_string();
+    let plan = |more: &[&str]| {
+        let words = ["restore", "--backup-id", "x/latest", "--target-instance", &target.url(), "--plan"];
+        lab.run(&words).args(["--server-binary", &binary]).args(more).json()
+    };
+    // In both.
+    let offset = seen[0].1[1].0.min(seen[1].1[1].0).to_string();
+    let (code, answer) = plan(&["--to-offset", &offset]);
+    let message = answer["error"]["message"].as_str().unwrap_or_default();
+    assert_eq!((code, answer["error"]["code"].as_str()), (3, Some("ambiguous")), "{answer:#}");
+    for (replid, _) in &seen {
+        assert!(message.contains(replid), "{replid}: {message}");
+        let (code, answer) = plan(&["--to-offset", &offset, "--timeline", &replid[..8]]);
+        assert!(code <= 1 && answer["moment"]["replid"] == replid.as_str(), "{answer:#}");
+    }
+    for (replid, points) in &seen {
+        let (offset, expected) = &points[1];
+        let source = builder(&installed).start().unwrap();
+        let restored = restored(&lab, &source, &["--to-offset", &offset.to_string(), "--timeline", replid]);
+        assert_eq!(digest(&restored).1, *expected);
+    }
+    let (code, answer) = plan(&["--to-offset", &offset, "--timeline", "0"]);
+    let is_of_one = seen.iter().any(|(replid, _)| replid.starts_with('0'));
+    assert!(code == 3 || is_of_one, "{answer:#}");
+    // Between the two nothing was heard: the next moment on either side is another.
+    let (code, answer) = plan(&["--to-latest", "--timeline", "0"]);
+    assert_eq!((code, answer["error"]["code"].as_str()), (3, Some("usage")), "{answer:#}");
 }

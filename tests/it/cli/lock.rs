@@ -120,6 +120,14 @@ fn a_job_ends_when_its_server_is_gone_and_when_a_signal_comes() {
     is_gone(&folder);
     assert_eq!(server.cli(&["EXISTS", "lock:nightly"]), "0", "it is released");
 
+    // Ctrl-\ reaches us and not the job.
+    let (running, folder) = at_work(&server, &["--ttl", "20s"]);
+    running.signal("QUIT");
+    let run = running.wait();
+    assert_eq!(run.code, 131, "{}", run.everything());
+    is_gone(&folder);
+    assert_eq!(server.cli(&["EXISTS", "lock:nightly"]), "0", "it is released");
+
     let (running, folder) = at_work(&server, &["--ttl", "4s"]);
     server.kill();
     let run = running.wait();
@@ -206,5 +214,46 @@ fn what_is_no_lock_of_ours_is_said_to_be_that() {
     for action in [&["status"][..], &["run", "--", "true"]] {
         let run = RedisOps::new().args(["lock", "-i", &server.url(), "--key", "lock:nightly"]).args(action).run();
         assert!(run.code == 2 && run.stderr.contains("cannot "), "{}", run.everything());
+    }
+}
+
+#[test]
+fn a_signal_that_means_something_to_the_job_reaches_it_and_the_lock_is_held() {
+    let Some(server) = RedisServer::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let script = "trap 'echo usr1 >> heard' USR1; trap 'echo usr2 >> heard' USR2; trap 'echo alrm >> heard; exit 9' ALRM; \
+                  touch begun; while :; do sleep 0.05; done";
+    let running = lock(&server, "run", &["--", "sh", "-c", script]).dir(folder.path()).spawn();
+    server.wait_for("the job", |_| folder.path().join("begun").exists());
+    let mut expected = String::new();
+    for (signal, line) in [("USR1", "usr1\n"), ("USR2", "usr2\n"), ("ALRM", "alrm\n")] {
+        running.signal(signal);
+        expected += line;
+        let heard = || std::fs::read_to_string(folder.path().join("heard")).unwrap_or_default();
+        server.wait_for(signal, |_| heard() == expected);
+    }
+    assert_eq!(running.wait().code, 9);
+    assert_eq!(server.cli(&["EXISTS", "lock:nightly"]), "0", "it is released");
+}
+
+#[test]
+fn one_that_was_suspended_for_longer_than_its_lock_lives_says_so() {
+    let Some(server) = RedisServer::start() else { return };
+    let (running, folder) = at_work(&server, &["--ttl", "1s"]);
+    running.signal("STOP");
+    server.wait_for("the lock to lapse", |server| server.cli(&["EXISTS", "lock:nightly"]) == "0");
+    running.signal("CONT");
+    let run = running.wait();
+    assert_eq!(run.code, 2, "{}", run.everything());
+    assert!(run.stderr.contains("redis-ops itself, or the whole machine, was suspended"), "{}", run.everything());
+    is_gone(&folder);
+}
+
+#[test]
+fn an_empty_key_is_refused() {
+    for action in [&["run", "--json", "--", "true"][..], &["status", "--json"], &["release", "--token", "t", "--json"]]
+    {
+        let run = RedisOps::new().args(["lock", "-i", "redis://127.0.0.1:1", "--key", ""]).args(action).run();
+        assert_eq!(failure(&run), (3, "usage".to_owned()), "{action:?}: {}", run.everything());
     }
 }

@@ -106,13 +106,8 @@ pub(in crate::commands::schedule) fn kubernetes(settings: &Settings, schedule: &
     if !settings.jitter.is_zero() {
         line.extend(["--jitter".to_owned(), format!("{}s", settings.jitter.as_secs())]);
     }
-    let backup = Pod {
-        container: "backup",
-        image: &settings.image,
-        arguments: line,
-        memory: (128, 512),
-        keeps_state: false,
-    };
+    let backup =
+        Pod { container: "backup", image: &settings.image, arguments: line, memory: (128, 512), keeps_state: false };
     let text = format!(
         r#"# Backups of {instance}, made by `redis-ops schedule --as kubernetes`.
 # It reads the settings from the ConfigMap `redis-ops` (key `config.yaml`), and passwords and keys from the Secret `redis-credentials`:

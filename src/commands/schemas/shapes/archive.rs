@@ -45,6 +45,10 @@ pub(in crate::commands) fn archive() -> Fields {
         ("pid", count()),
         ("seen_at", time()),
         ("ended", described(truth(), "the archiver has ended in peace")),
+        (
+            "at_work",
+            described(truth(), "it has not ended, was heard lately, and its process lives as far as that can be asked"),
+        ),
     ]);
     let event = object(&[
         ("time", described(maybe(time()), "the first mark behind it")),
