@@ -316,7 +316,7 @@ impl<'a> Archiver<'a> {
             (Beginning::Anew(position), Some((old, _))) => {
                 self.close().await.map_err(|error| self.disk(&error))?;
                 voice.say(&format!(
-                    "gap: the server no longer has the stream behind offset {}; the archive begins anew at offset {}",
+                    "gap: the server no longer has the stream after offset {}; the archive starts again at offset {}",
                     old.offset, position.offset
                 ));
                 self.report.gaps.push(GapFound {

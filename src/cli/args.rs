@@ -302,7 +302,8 @@ pub struct Turns {
     /// How long to wait for another run on the same instance; 0s: fail at once [default: 0s].
     #[arg(long, value_name = "DUR", value_parser = values::duration, conflicts_with = "no_lock")]
     pub wait_lock: Option<Duration>,
-    /// Take no lock, and run beside others on the same instance. Nothing is lost by that; it costs the server and the store twice.
+    /// Take no lock in the repository, and run beside others on the same instance. Backups stay safe; the server and the store do the
+    /// work twice.
     #[arg(long)]
     pub no_lock: bool,
 }

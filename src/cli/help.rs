@@ -73,9 +73,17 @@ pub fn page(words: &[String]) -> Result<String, Misuse> {
         }
     }
     match command.find_subcommand_mut(first) {
-        Some(sub) if words.len() == 1 => Ok(sub.render_long_help().to_string()),
+        Some(sub) if words.len() == 1 || (words.len() == 2 && has_action(sub, &words[1])) => {
+            Ok(sub.render_long_help().to_string())
+        }
         _ => Err(unknown(&words.join(" "), &command)),
     }
+}
+
+/// Whether a command knows this word as what it is to do: `lock run`, `archive status`. They share the command's page.
+fn has_action(command: &Command, word: &str) -> bool {
+    let values = command.get_positionals().next().and_then(|first| first.get_value_parser().possible_values());
+    values.into_iter().flatten().any(|value| value.matches(word, false))
 }
 
 /// What `help` has a page for, for a shell.

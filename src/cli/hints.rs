@@ -83,7 +83,7 @@ pub fn words(hint: &Hint) -> String {
                 ))
             );
         }
-        Hint::WaitForKey => "a longer `--wait-lock` waits for it",
+        Hint::WaitForKey => "`--wait-lock 10m` waits for it",
 
         Hint::ListBackups => "`redis-ops list` shows the backups",
         Hint::ListPublished => "it is not a complete backup; `redis-ops list` shows the complete ones",
@@ -135,7 +135,7 @@ pub fn words(hint: &Hint) -> String {
         Hint::OtherServer => "try another server with `--server-binary PATH`",
         Hint::ArchiveStatus => "`redis-ops archive status` shows what can be restored, and who writes the archive",
         Hint::MakeArchive => {
-            "`redis-ops archive` follows an instance; moments behind the next backup can then be restored"
+            "`redis-ops archive` follows an instance; any moment after the next backup can then be restored"
         }
         Hint::LatestMoment => "`--to-latest` restores the last moment of the archive",
         Hint::ChooseMoment => {

@@ -115,7 +115,7 @@ fn text_of(report: &Report, status: Status, context: &Context) -> String {
         table.row(["spool", &format!("{} wait for the next run", words::bytes(report.spooled_bytes))]);
     }
     for gap in &report.gaps {
-        table.row(["gap", &format!("behind offset {}; the archive goes on at {}", gap.after, gap.new_offset)]);
+        table.row(["gap", &format!("after offset {}; the archive goes on at offset {}", gap.after, gap.new_offset)]);
     }
     let sentence = match (report.recoverable_to, report.gaps.len()) {
         (_, gaps @ 1..) => format!("the archive has {}", words::counted(gaps as u64, "new gap")),
@@ -188,7 +188,7 @@ async fn status(settings: &Settings, context: &Context) -> Result<Outcome> {
         if let Some(before) = before {
             let ended = time_of(before.to.marks.last().map(|mark| mark.time_us));
             let is_same = before.to.replid == window.from.replid;
-            let goes_on = if is_same { "goes on" } else { "a new history begins" };
+            let goes_on = if is_same { "goes on" } else { "the server has a new replication id and goes on" };
             table.row([
                 "gap",
                 &format!(
@@ -305,7 +305,7 @@ async fn log(settings: &Settings, context: &Context) -> Result<Outcome> {
     }
     let indexes = held.indexes;
     let mut events = Vec::new();
-    let mut table = Table::new(&["time", "command", "database", "go back before it with"]);
+    let mut table = Table::new(&["time", "command", "database", "restore to just before it with"]);
     for (index, event) in indexes.iter().flat_map(|index| index.events.iter().map(move |event| (index, event))) {
         let time = time_of(time_of_command(indexes.iter(), &index.replid, event.before, event.end));
         if events.len() < SHOWN {

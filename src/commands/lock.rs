@@ -145,15 +145,15 @@ async fn look_at_instances(place: &Place, only: Option<&str>, context: &Context)
         lock["instance"] = instance.into();
         locks.push(lock);
     }
-    let held = [(held, "held"), (unreadable, "with a lock that cannot be read")];
+    let held = [(held, "locked"), (unreadable, "with a lock that cannot be read")];
     let held: Vec<String> = held
         .into_iter()
         .filter(|(n, _)| *n > 0)
         .map(|(n, how)| format!("{} {how}", words::counted(n, "instance")))
         .collect();
     let sentence = match (locks.len(), held.len()) {
-        (0, _) => format!("nobody holds an instance of {}", words::escape(repository.describe().as_bytes())),
-        (_, 0) => "no instance is held; the next run replaces the locks that are left".to_owned(),
+        (0, _) => format!("no instance in {} is locked", words::escape(repository.describe().as_bytes())),
+        (_, 0) => "no instance is locked; the next run replaces the locks that are left".to_owned(),
         _ => held.join(", "),
     };
     let text = match locks.is_empty() {

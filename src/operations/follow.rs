@@ -63,13 +63,13 @@ async fn base(
     for attempt in 1..=ATTEMPTS {
         match take(options, repository, stop).await {
             Ok(id) => {
-                voice.say(&format!("took the backup {id}: moments behind it can be restored"));
+                voice.say(&format!("took the backup {id}: any later moment can be restored"));
                 return Some(id);
             }
             Err(_) if stop.is_cancelled() => return None,
             Err(error) => voice.say(&format!(
-                "warning: no backup could be taken to begin with (attempt {attempt} of {ATTEMPTS}): {error:#}; moments are restored from \
-                 the next backup on"
+                "warning: the first backup failed (attempt {attempt} of {ATTEMPTS}): {error:#}; until a backup succeeds, nothing of this \
+                 archive can be restored"
             )),
         }
         if attempt < ATTEMPTS {

@@ -75,7 +75,7 @@ pub enum RepositoryError {
     #[error("{0}")]
     Locked(String),
     /// The name of a point is taken.
-    #[error("the archive has a point `{0}` already: names are given once")]
+    #[error("the archive has a point `{0}` already: a name is used once")]
     PointExists(String),
     /// The place for objects has failed.
     #[error("cannot {doing}")]

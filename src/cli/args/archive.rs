@@ -31,13 +31,13 @@ pub struct Archive {
     /// Stop after this time, such as 55m [default: follow until SIGINT or SIGTERM].
     #[arg(long = "for", value_name = "DUR", value_parser = values::duration)]
     pub stop_after: Option<Duration>,
-    /// Store what was written at the latest after this time [default: 10s].
+    /// Store what was written at least this often [default: 10s].
     #[arg(long, value_name = "DUR", value_parser = values::duration)]
     pub rpo: Option<Duration>,
     /// Store a segment when it has this many bytes [default: 16MiB].
     #[arg(long, value_name = "BYTES", value_parser = values::bytes)]
     pub segment_size: Option<u64>,
-    /// Maximum size of the spool on this machine, which holds what the store has not taken yet [default: 1GB].
+    /// Maximum size of the spool on this machine, which holds data that waits to be stored [default: 1GB].
     #[arg(long, value_name = "BYTES", value_parser = values::bytes)]
     pub spool_limit: Option<u64>,
     #[command(flatten)]
@@ -51,6 +51,6 @@ pub enum Action {
     Status,
     /// List FLUSHALL, FLUSHDB, SWAPDB and bursts of deletions, with time and offset.
     Log,
-    /// Give the present moment a name.
+    /// Name the present moment.
     Mark,
 }

@@ -18,11 +18,11 @@ pub struct Lock {
     /// What to do: run a command under a lock, show who has it, or release it.
     #[arg(value_enum, value_name = "ACTION")]
     pub action: Action,
-    /// Key of the lock on the server. `status` and `release` without a key are about the instances of the repository.
+    /// Key of the lock on the server. Without it, `status` and `release` are about the locks of instances in the repository.
     #[arg(long, value_name = "KEY")]
     pub key: Option<String>,
-    /// How long the lock lives without a renewal: 1s to 1d [default: 30s]. It is renewed three times in that span; if that fails, the
-    /// command is ended before another can get the lock.
+    /// How long the lock lives without a renewal: 1s to 1d [default: 30s]. It is renewed every third of that time; if that fails,
+    /// the command is ended before another can get the lock.
     #[arg(long, value_name = "DUR", value_parser = values::duration)]
     pub ttl: Option<Duration>,
     /// How long to wait for the lock [default: 0s].
@@ -31,9 +31,9 @@ pub struct Lock {
     /// Token of the lock to release, as `status` shows it.
     #[arg(long, value_name = "TOKEN")]
     pub token: Option<String>,
-    /// Command to run, with its arguments, behind `--`. Its exit code is the exit code. It reads standard input from a pipe or a file;
-    /// from a terminal it gets none. With `--json` its standard output goes to standard error. What it has started and left in its process
-    /// group is ended with it if the lock is lost or a signal comes.
+    /// Command to run, with its arguments, after `--`. redis-ops exits with its exit code. It reads standard input from a pipe or a file;
+    /// from a terminal it gets none. With `--json` its standard output goes to standard error. If the lock is lost or a signal arrives, the
+    /// command and everything in its process group are ended.
     #[arg(last = true, value_name = "COMMAND", value_hint = ValueHint::CommandWithArguments)]
     pub command: Vec<OsString>,
     #[command(flatten)]
@@ -43,10 +43,10 @@ pub struct Lock {
 /// What `lock` does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Action {
-    /// Run a command as long as the lock is held.
+    /// Run a command while the lock is held.
     Run,
     /// Show who has the lock.
     Status,
-    /// Remove the lock, if it has the token.
+    /// Remove the lock, if `--token` is its token.
     Release,
 }

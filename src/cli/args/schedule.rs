@@ -18,7 +18,7 @@ pub struct Schedule {
     /// What to print: a line for /etc/cron.d, a systemd service and timer, or a Kubernetes CronJob.
     #[arg(long = "as", value_enum, value_name = "FORM")]
     pub form: Form,
-    /// Spread the beginning of the backup over this time, so that many instances do not begin at once.
+    /// Delay the start of each backup by a random time of up to this, so that many instances do not start at once.
     #[arg(long, value_name = "DUR", value_parser = values::duration)]
     pub jitter: Option<Duration>,
     /// Write the files into this folder instead of printing them. Files that are there are replaced.

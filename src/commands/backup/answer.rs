@@ -66,7 +66,7 @@ pub(super) fn show(
     ]);
     cost(&report.sources, &mut table);
     if let Some(skew) = manifest.skew_seconds {
-        table.row(["moment", &format!("of each shard its own, at most {skew:.1} s apart")]);
+        table.row(["moment", &format!("one per shard, at most {skew:.1} s apart")]);
     }
     let sentence = match (&report.warnings[..], &report.reservations[..]) {
         ([], []) => format!("{} is published and sound", manifest.id),

@@ -88,7 +88,7 @@ fn a_flushall_is_undone_with_nothing_lost() {
     assert_eq!((code, answer["error"]["code"].as_str()), (3, Some("ambiguous")), "{answer:#}");
     // The times that one chooses by are those of the log.
     let (_, log) = lab.run(&["archive", "log", "-i", &server.url(), "--name", "x"]).json();
-    let message = answer["error"]["message"].as_str().unwrap();
+    let message = answer["error"].to_string();
     let flushed: Vec<_> =
         log["events"].as_array().unwrap().iter().filter(|event| event["command"] == "FLUSHALL").collect();
     assert_eq!(flushed.len(), 2, "{log:#}");
@@ -350,7 +350,7 @@ fn an_offset_of_two_histories_is_never_chosen_by_chance() {
     // In both.
     let offset = seen[0].1[1].0.min(seen[1].1[1].0).to_string();
     let (code, answer) = plan(&["--to-offset", &offset]);
-    let message = answer["error"]["message"].as_str().unwrap_or_default();
+    let message = answer["error"].to_string();
     assert_eq!((code, answer["error"]["code"].as_str()), (3, Some("ambiguous")), "{answer:#}");
     for (replid, _) in &seen {
         assert!(message.contains(replid), "{replid}: {message}");

@@ -278,7 +278,7 @@ impl Reading {
 }
 
 impl Running {
-    /// Sends a signal: `INT`, `TERM`, `KILL`, `STOP`, `CONT`, `TSTP`.
+    /// Sends a signal: `INT`, `TERM`, `KILL`, `STOP`, `CONT`, `TSTP`, …
     #[track_caller]
     pub fn signal(&self, name: &str) {
         let signal = match name {
@@ -289,6 +289,10 @@ impl Running {
             "STOP" => rustix::process::Signal::STOP,
             "CONT" => rustix::process::Signal::CONT,
             "TSTP" => rustix::process::Signal::TSTP,
+            "QUIT" => rustix::process::Signal::QUIT,
+            "USR1" => rustix::process::Signal::USR1,
+            "USR2" => rustix::process::Signal::USR2,
+            "ALRM" => rustix::process::Signal::ALARM,
             other => panic!("no test sends {other}"),
         };
         let id = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw).expect("a process id");

@@ -44,7 +44,7 @@ pub(in crate::commands::schedule) fn cron(settings: &Settings, schedule: &Schedu
     let backup = command(Job::Backup, true);
     if shows_utc(now) {
         text += &format!(
-            "# The time is UTC, which this machine's clock shows.\nCRON_TZ=UTC\n{line} root {backup}\n",
+            "# The time is UTC; this machine's clock is set to UTC.\nCRON_TZ=UTC\n{line} root {backup}\n",
             line = schedule.line()
         );
     } else {

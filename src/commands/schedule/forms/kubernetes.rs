@@ -160,7 +160,7 @@ fn deployment(settings: &Settings, name: &str) -> Unit {
     };
     let text = format!(
         r#"---
-# The archive of {instance} (`backup.type: aof`), made by `redis-ops schedule --as kubernetes`. What the store has not taken yet lies in
+# The archive of {instance} (`backup.type: aof`), made by `redis-ops schedule --as kubernetes`. Data that waits to be stored lies in
 # the volume `state`: with a persistent volume claim in place of `emptyDir` it outlives the loss of the node.
 apiVersion: apps/v1
 kind: Deployment

@@ -59,7 +59,7 @@ pub(in crate::commands::schedule) fn systemd(settings: &Settings, schedule: &Sch
          \n\
          [Timer]\n\
          {calendar}{jitter}\
-         # A time at which the machine was off is made up for.\n\
+         # If the machine was off at that time, it runs after the next boot.\n\
          Persistent=true\n\
          \n\
          [Install]\n\
@@ -81,7 +81,7 @@ pub(in crate::commands::schedule) fn systemd(settings: &Settings, schedule: &Sch
              [Service]\n\
              Type=exec\n\
              ExecStart={archive}\n\
-             # What the store has not taken yet.\n\
+             # Data that waits to be stored.\n\
              StateDirectory=redis-ops\n\
              Environment=XDG_STATE_HOME=/var/lib/redis-ops\n\
              Restart=always\n\
