@@ -197,12 +197,15 @@ fn fates(kind: OddityKind, value_type: Option<ValueType>, needs: &Needs) -> (Fat
     }
     let worst = by_fate.keys().next_back().copied().unwrap_or(Fate::Unknown);
     let words = by_fate.iter().rev().map(|(fate, servers)| {
-        let names = servers.join(", ");
-        match fate {
-            Fate::Dies => format!("{names} crash on it"),
-            Fate::Refuses => format!("{names} refuse it"),
-            Fate::Unknown => format!("{names}: not known"),
-            Fate::Takes => format!("{names} take it"),
+        let (names, is_one) = (servers.join(", "), servers.len() == 1);
+        match (fate, is_one) {
+            (Fate::Dies, true) => format!("{names} crashes on it"),
+            (Fate::Dies, false) => format!("{names} crash on it"),
+            (Fate::Refuses, true) => format!("{names} refuses it"),
+            (Fate::Refuses, false) => format!("{names} refuse it"),
+            (Fate::Takes, true) => format!("{names} takes it"),
+            (Fate::Takes, false) => format!("{names} take it"),
+            (Fate::Unknown, _) => format!("{names}: not known"),
         }
     });
     (worst, words.collect::<Vec<_>>().join("; "))

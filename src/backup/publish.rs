@@ -133,6 +133,12 @@ fn shards(numbers: &[usize]) -> String {
 fn warnings(inspected: &Inspected, findings: &[StructureFinding]) -> Vec<String> {
     let lengths = examination::wrong_lengths(&inspected.oddities, &inspected.needs);
     let mut warnings: Vec<String> = findings.iter().chain(&lengths).map(in_words).collect();
+    let many = warnings.len();
+    if let Some(first) = warnings.first_mut() {
+        // The others follow it, in one sentence.
+        let head = if many == 1 { "a finding".to_owned() } else { counted(many as u64, "finding") };
+        *first = format!("its structure has {head}: {first}");
+    }
     // As a verification says it of the same bytes.
     let odd = examination::oddities(&inspected.oddities, &inspected.needs).into_iter();
     let odd = odd.filter(|finding| finding.severity == Severity::Warning);
@@ -153,8 +159,7 @@ fn warnings(inspected: &Inspected, findings: &[StructureFinding]) -> Vec<String>
         ));
     }
     if inspected.trailing_bytes > 0 {
-        warnings
-            .push(format!("{} after the end of the RDB are stored as well", counted(inspected.trailing_bytes, "byte")));
+        warnings.push(format!("it includes {} after the end of the RDB", counted(inspected.trailing_bytes, "byte")));
     }
     warnings
 }
@@ -185,7 +190,7 @@ fn in_words(finding: &StructureFinding) -> String {
     if !finding.why.is_empty() {
         words.push_str(&format!(" ({})", finding.why));
     }
-    format!("its structure has a finding: {words}")
+    words
 }
 
 /// A server that is known to load it, the oldest: `redis 7.4`. `None`: every one that we know, or none.

@@ -181,7 +181,18 @@ const BEGIN_ANEW: &str = "`--on-conflict skip` keeps the existing keys and resto
 
 /// Several in one line: a question ends a sentence, all else is one.
 fn all(hints: &[Hint]) -> String {
-    hints.iter().map(words).fold(String::new(), |line, next| match line.as_str() {
+    // A line that overwrites, as it is typed, stands for the option that it has.
+    let has_line =
+        hints.iter().any(|hint| matches!(hint, Hint::Words(words) if words.contains(" --on-conflict replace")));
+    let shown = hints.iter().map(|hint| match hint {
+        Hint::GoAhead(plan::OVER_OTHER_KEYS) if has_line => {
+            "`--on-conflict skip` keeps the target's keys, `--replace-all` deletes all keys of the target first"
+                .to_owned()
+        }
+        Hint::GoAhead(plan::OVER_SAME_NAMES) if has_line => "`--on-conflict skip` keeps the target's keys".to_owned(),
+        hint => words(hint),
+    });
+    shown.fold(String::new(), |line, next| match line.as_str() {
         "" => next,
         question if question.ends_with('?') => format!("{line} {next}"),
         _ => format!("{line}; {next}"),
@@ -199,6 +210,7 @@ fn go_ahead(flag: &str) -> String {
             "`--on-conflict skip` keeps the target's keys, `--on-conflict replace` overwrites them".to_owned()
         }
         "--replace-all" => "`--replace-all` deletes everything in the target first".to_owned(),
+        plan::ANY_METHOD => "`--method auto` uses another method".to_owned(),
         "--db N:M" => "`--db N:M` restores database N of the backup into database M".to_owned(),
         flag => format!("`{flag}` continues anyway"),
     }

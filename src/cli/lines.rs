@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use crate::commands::which::{Backup, File, Server};
 use crate::operations::SafetyBackup;
 use crate::restore::replica::Advertise;
-use crate::restore::{Asked, CommandLine, Existing, Method, Next, Options, Over, Ttl};
+use crate::restore::{Asked, CommandLine, Existing, Method, Next, Options, Over, Rate, Ttl};
 
 /// What was typed for one restore.
 #[derive(Debug, Clone)]
@@ -67,7 +67,7 @@ impl Lines {
             Existing::Replace => self.add_safety(words.option("--on-conflict", existing.name())),
             Existing::MustBeEmpty | Existing::ReplaceAll => words,
         };
-        self.add_choices(words).flag("--resume")
+        self.add_choices(words).options("--rate", self.options.rate.and_then(Rate::bytes)).flag("--resume")
     }
 
     fn anew(&self, method: Asked, over: Over, backup: &str) -> Words {

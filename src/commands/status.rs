@@ -105,9 +105,16 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
         .text(text))
 }
 
+/// Whether it is a server that is backed up. What a restore has saved of a server before it wrote there does not make it one.
+fn is_backed_up(found: &Condition, settings: &Settings) -> bool {
+    !found.only_safety || settings.known.contains(&found.instance)
+}
+
 /// An instance, and what is wrong with its backups.
 struct Judged<'a> {
     found: &'a Condition,
+    /// Whether it is one of those that are counted, with a row of its own.
+    counts: bool,
     status: Status,
     /// What is wrong, a sentence each, without the name of the instance.
     reasons: Vec<String>,
@@ -124,7 +131,8 @@ impl<'a> Judged<'a> {
         };
         if let Some(error) = &found.denied {
             let status = Status::Unknown;
-            return Self { found, status, reasons: vec![format!("its folder cannot be read: {error}")], lock: None };
+            let reasons = vec![format!("its folder cannot be read: {error}")];
+            return Self { found, counts: true, status, reasons, lock: None };
         }
         // What ought to be younger than a limit and is not: how old it is, if it is at all.
         let too_old = |limit: Option<Duration>, at: Option<DateTime<Utc>>| {
@@ -133,8 +141,7 @@ impl<'a> Judged<'a> {
             let is_wrong = at.is_none_or(is_over);
             is_wrong.then(|| (at.map(|at| age(at, now)), words::span(limit)))
         };
-        // What a restore has saved of a server before it wrote there does not make that server one that is backed up.
-        let is_backed_up = !found.only_safety || settings.known.contains(&found.instance);
+        let is_backed_up = is_backed_up(found, settings);
         let max_age = settings.max_age.filter(|_| is_backed_up);
         match too_old(max_age, found.last_good.as_ref().map(|good| good.at)) {
             Some((None, _)) => say(Status::Failed, "there is no good backup".to_owned()),
@@ -157,7 +164,8 @@ impl<'a> Judged<'a> {
                 format!("the backup that was due at {} is missing", missed.format("%Y-%m-%d %H:%M UTC")),
             );
         }
-        Self { found, status, reasons, lock: None }
+        let counts = is_backed_up || settings.instance.as_ref() == Some(&found.instance);
+        Self { found, counts, status, reasons, lock: None }
     }
 
     fn json(&self, now: DateTime<Utc>) -> Value {
@@ -177,6 +185,7 @@ impl<'a> Judged<'a> {
             "status": self.status,
             "reasons": self.reasons,
             "backups": found.backups,
+            "only_safety": found.only_safety,
             "unreadable": found.unreadable,
             "stored_bytes": found.stored_bytes,
             "last_good": found.last_good.as_ref().map(|good| json!({
@@ -229,11 +238,12 @@ fn sentence(judged: &[Judged<'_>], place: &str) -> String {
     if !bad.is_empty() {
         return words::escape(bad.join("; ").as_bytes());
     }
-    let backups = judged.iter().map(|one| one.found.backups).sum();
-    let bytes = judged.iter().map(|one| one.found.stored_bytes).sum();
+    let counted = || judged.iter().filter(|one| one.counts);
+    let backups = counted().map(|one| one.found.backups).sum();
+    let bytes = counted().map(|one| one.found.stored_bytes).sum();
     format!(
         "{} with {}, {}, in {}",
-        words::counted(judged.len() as u64, "instance"),
+        words::counted(counted().count() as u64, "instance"),
         words::counted(backups, "backup"),
         words::bytes(bytes),
         words::escape(place.as_bytes())
@@ -242,11 +252,11 @@ fn sentence(judged: &[Judged<'_>], place: &str) -> String {
 
 fn screen(judged: &[Judged<'_>], status: Status, sentence: &str, now: DateTime<Utc>, printer: &Printer) -> String {
     let mut text = Vec::new();
-    if !judged.is_empty() {
+    if judged.iter().any(|one| one.counts) {
         let headings =
             ["instance", "last good", "verified", "drill", "next due", "keys", "size", "growth", "backups", "stored"];
         let mut table = Table::new(&headings).numbers(&[5, 6, 8, 9]).optional(&[7, 5, 9, 8, 4, 6]);
-        for one in judged {
+        for one in judged.iter().filter(|one| one.counts) {
             table.row(row(one.found, now));
         }
         text.push(table.render(printer));
@@ -254,6 +264,11 @@ fn screen(judged: &[Judged<'_>], status: Status, sentence: &str, now: DateTime<U
     let mut notes = Vec::new();
     for one in judged {
         let Condition { instance, holes, running, left, unreadable, .. } = one.found;
+        if !one.counts {
+            let (backups, bytes) = (one.found.backups, words::bytes(one.found.stored_bytes));
+            let backups = words::counted(backups, "safety backup");
+            notes.push(format!("{instance}: only {backups} taken before a restore, {bytes}"));
+        }
         let mut named: Vec<String> = holes.iter().take(HOLES_NAMED).cloned().collect();
         if holes.len() > HOLES_NAMED {
             named.push(format!("{} more", holes.len() - HOLES_NAMED));

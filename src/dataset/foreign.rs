@@ -49,6 +49,8 @@ impl Explain for Foreign {
 pub(super) struct First {
     /// Whether the file is the base of a multi-part append-only file: increments belong to it.
     pub(super) is_aof_base: bool,
+    /// When the RDB was begun, by the clock of its server, Unix milliseconds (aux field `ctime`); `None`: it does not say.
+    pub(super) created_ms: Option<i64>,
 }
 
 /// Looks at the first bytes of a file, unpacked; `packed`: with what they were packed. What is merely unknown passes: the pass that reads
@@ -72,7 +74,7 @@ pub(super) fn look(first: &[u8], packed: Option<&str>) -> Result<First, Foreign>
     if aux.preamble {
         return Err(Foreign::aof_with_preamble());
     }
-    Ok(First { is_aof_base: aux.base })
+    Ok(First { is_aof_base: aux.base, created_ms: aux.created.and_then(|seconds| seconds.checked_mul(1000)) })
 }
 
 /// Whether what stands behind the end of an RDB are commands: the RDB is the beginning of an append-only file then. `start`: the first
@@ -81,11 +83,12 @@ pub fn are_commands(start: &[u8]) -> bool {
     signature::is_resp_command(start)
 }
 
-/// Aux fields that an append-only file has.
+/// Aux fields that an append-only file has, and when an RDB was begun, Unix seconds.
 #[derive(Default)]
 struct Aux {
     preamble: bool,
     base: bool,
+    created: Option<i64>,
     ended: bool,
 }
 
@@ -94,6 +97,9 @@ impl Visit for Aux {
         match name {
             b"aof-preamble" if !self.ended => self.preamble = value == b"1",
             b"aof-base" if !self.ended => self.base = value == b"1",
+            b"ctime" if !self.ended => {
+                self.created = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok())
+            }
             _ => {}
         }
     }

@@ -83,11 +83,18 @@ pub struct Pipe {
 pub struct Around {
     /// Whether the file is the base of a multi-part append-only file, whose increments lie beside it.
     pub is_aof_base: bool,
+    /// When the RDB was begun, by the clock of its server, Unix milliseconds; `None`: it does not say, or was not opened yet.
+    pub created_ms: Option<i64>,
     /// Zero bytes behind its compressed data, known once it was read.
     pub padding: Padding,
 }
 
 impl Around {
+    fn of(opened: &Opened) -> Self {
+        let (is_aof_base, created_ms) = (opened.is_aof_base, opened.created_ms);
+        Self { is_aof_base, created_ms, padding: opened.padding.clone() }
+    }
+
     /// What a person should know of it; `what`: what becomes of the later writes beside the base of an append-only file.
     pub fn warnings(&self, what: &str) -> Vec<String> {
         let mut warnings = Vec::new();

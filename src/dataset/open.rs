@@ -30,15 +30,16 @@ pub fn open_file(path: &Path, threads: usize) -> Result<Opened, RawError> {
     let (mut opened, packed) = match codec {
         Codec::None => {
             let raw = Raw::of_file(chunks);
-            (Opened { raw, is_aof_base: false, padding: Padding::default(), promised: None, reading: None }, None)
+            let (is_aof_base, created_ms) = (false, None);
+            (Opened { raw, is_aof_base, created_ms, padding: Padding::default(), promised: None, reading: None }, None)
         }
         codec => (unpack::open(Stored::File(chunks), codec, threads)?, Some(codec.name())),
     };
-    let First { is_aof_base } = match opened.raw.peek_bytes(foreign::LOOKED_AT) {
+    let First { is_aof_base, created_ms } = match opened.raw.peek_bytes(foreign::LOOKED_AT) {
         Some(Ok(first)) => foreign::look(first, packed)?,
         None => foreign::look(&[], packed)?,
         // The pass that reads the file meets the error, too.
         Some(Err(_)) => First::default(),
     };
-    Ok(Opened { is_aof_base, ..opened })
+    Ok(Opened { is_aof_base, created_ms, ..opened })
 }

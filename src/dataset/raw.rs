@@ -238,6 +238,8 @@ pub struct Opened {
     pub raw: Raw,
     /// Whether the file is the base of a multi-part append-only file, whose increments lie beside it.
     pub is_aof_base: bool,
+    /// When the RDB was begun, by the clock of its server, Unix milliseconds; `None`: it does not say, or is of a repository.
+    pub created_ms: Option<i64>,
     /// Zero bytes behind the last compressed frame, once all was read.
     pub padding: Padding,
     /// What the manifest says of it; `None` for a file, of which nobody has said anything.

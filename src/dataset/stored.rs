@@ -35,7 +35,7 @@ impl Dataset {
         let mut scanner = Scanner::new();
         let _ = scanner.push(&first[..first.len().min(HEADER)], &mut ());
         let rdb_version = scanner.header().map_or(0, |(_, version)| version);
-        let around = Around { is_aof_base: opened.is_aof_base, padding: opened.padding.clone() };
+        let around = Around::of(&opened);
         Ok(Self::Pipe(Pipe {
             opened: std::sync::Arc::new(std::sync::Mutex::new(Some(opened))),
             around: std::sync::Arc::new(std::sync::Mutex::new(around)),
@@ -196,7 +196,7 @@ impl Backup {
 
 impl LocalFile {
     fn keep_around(&self, opened: &Opened) {
-        *lock(&self.around) = Around { is_aof_base: opened.is_aof_base, padding: opened.padding.clone() };
+        *lock(&self.around) = Around::of(opened);
     }
 }
 

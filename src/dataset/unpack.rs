@@ -97,7 +97,7 @@ pub(super) fn open(stored: Stored, codec: Codec, threads: usize) -> Result<Opene
     let padding = Padding::default();
     let pass = Pass::begin(stored, begin, padding.clone())?;
     let reading = thread::Builder::new().name("unpack".to_owned()).spawn(move || hand_on(pass, &sender))?;
-    Ok(Opened { raw, is_aof_base: false, padding, promised: None, reading: Some(reading) })
+    Ok(Opened { raw, is_aof_base: false, created_ms: None, padding, promised: None, reading: Some(reading) })
 }
 
 /// Hands the content on, frame after frame.

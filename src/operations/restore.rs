@@ -41,7 +41,8 @@ impl Ended {
         let mut status = self.report.status();
         let libraries_stay =
             self.report.tally.functions.skipped > 0 && planned.request.options.choices.selection.is_everything();
-        if planned.plan.is_doubted() || planned.plan.lacks() || libraries_stay {
+        let plan = &planned.plan;
+        if plan.is_doubted() || plan.lacks() || plan.may_mix() || libraries_stay {
             status = status.and(Status::Warning);
         }
         self.proof.as_ref().map_or(status, |proof| status.and(proof.status()))
@@ -75,10 +76,12 @@ async fn step_by_step(planned: &Planned, agreed: &Agreed<'_>, watcher: &Watcher<
             let line = proof::proving_line(planned, &report);
             let unproven = planned.note_written(report.method, line).await;
             let proof = proof::prove(planned, &report, watcher).await;
+            // Where it broke off, what is missing is still the proof: the note stays, and with it the line that proves.
+            let proof = proof?;
             if let Some(unproven) = unproven {
                 unproven.settled().await;
             }
-            Some(proof?)
+            Some(proof)
         }
         false => None,
     };

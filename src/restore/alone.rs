@@ -13,7 +13,7 @@ const OTHERS_LEAVE: Duration = Duration::from_secs(3);
 /// How often we look whether it has.
 const LOOK: Duration = Duration::from_millis(50);
 /// What to do about another restore into the same target.
-const LOCKED: &str = "wait until the other restore ends; `CLIENT LIST` on the target shows the connections of restores by their name \
+pub(super) const OTHERS_END: &str = "wait until the other restore ends; `CLIENT LIST` on the target shows the connections of restores by their name \
                       (`redis-ops-restore:…`)";
 
 /// The right to restore into a target. Ends when dropped.
@@ -22,12 +22,18 @@ pub struct Alone {
     /// To each primary of the target.
     _connections: Vec<Connection>,
     name: String,
+    is_sure: bool,
 }
 
 impl Alone {
     /// What all connections of this restore have to be called.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether the target has said that no other restore is at work; one that does not list its clients has not.
+    pub fn is_sure(&self) -> bool {
+        self.is_sure
     }
 }
 
@@ -51,7 +57,7 @@ impl Explain for AloneError {
     fn meaning(&self) -> Meaning {
         match self {
             Self::Connect(error) => error.meaning(),
-            Self::Locked { .. } => Meaning::of("locked").hint(Hint::words(LOCKED)),
+            Self::Locked { .. } => Meaning::of("locked").hint(Hint::words(OTHERS_END)),
         }
     }
 }
@@ -71,22 +77,25 @@ struct Other {
 pub async fn alone(node: &Node) -> Result<Alone, AloneError> {
     let token = getrandom::u64().unwrap_or_else(|_| u64::from(std::process::id()));
     let name = format!("{PREFIX}{token:016x}");
-    let mut connections = Vec::new();
+    let (mut connections, mut is_sure) = (Vec::new(), true);
     for primary in node.each() {
-        connections.push(alone_at(&primary, &name).await?);
+        let (connection, lists) = alone_at(&primary, &name).await?;
+        connections.push(connection);
+        is_sure &= lists;
     }
-    Ok(Alone { _connections: connections, name })
+    Ok(Alone { _connections: connections, name, is_sure })
 }
 
-async fn alone_at(node: &Node, name: &str) -> Result<Connection, AloneError> {
+/// The connection that holds the name, and whether the target lists its clients.
+async fn alone_at(node: &Node, name: &str) -> Result<(Connection, bool), AloneError> {
     let named = Node { client_name: Some(name.to_owned()), ..node.clone() };
     let mut connection = named.connect().await?;
     let begun = Instant::now();
     loop {
         let answer = connection.query(&Command::of(&["CLIENT", "LIST"])).await;
-        let text = answer.ok().and_then(|answer| answer.text()).unwrap_or_default();
+        let Some(text) = answer.ok().and_then(|answer| answer.text()) else { return Ok((connection, false)) };
         let (own, others) = look(&text, name);
-        let Some(first) = others.first() else { return Ok(connection) };
+        let Some(first) = others.first() else { return Ok((connection, true)) };
         let came_before = own.is_none_or(|own| first.id < own);
         if came_before || begun.elapsed() >= OTHERS_LEAVE {
             return Err(AloneError::Locked { target: node.to_string(), address: first.address.clone() });

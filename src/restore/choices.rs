@@ -72,15 +72,15 @@ impl Choices {
     /// Says how old the backup is, which `--ttl shift` has to know.
     ///
     /// # Errors
-    /// Nobody knows: the backup is a file.
+    /// Nobody knows: the backup is a file that does not say.
     pub fn dated(self, created_ms: Option<i64>, now_ms: i64) -> Result<Self, Misuse> {
         match (self.ttl, created_ms) {
             (Ttl::Keep | Ttl::Strip, _) => Ok(self),
             // A backup of a clock that is ahead moves nothing.
             (Ttl::Shift, Some(created)) => Ok(Self { shift_ms: (now_ms - created).max(0), ..self }),
-            (Ttl::Shift, None) => {
-                Err(Misuse::usage("`--ttl shift` needs the age of the backup, and a file does not record it"))
-            }
+            (Ttl::Shift, None) => Err(Misuse::usage(
+                "`--ttl shift` needs the age of the backup, and this file does not record it (aux field `ctime`)",
+            )),
         }
     }
 

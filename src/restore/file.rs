@@ -50,6 +50,12 @@ pub enum FileError {
         /// The folder that holds the backup's `begun.json`.
         path: PathBuf,
     },
+    /// The folder that the file was to get into is none.
+    #[error("there is no folder `{}`", path.display())]
+    NoFolder {
+        /// Where the file was to lie.
+        path: PathBuf,
+    },
     /// A server works there.
     #[error("a server runs in {} (pid {pid}): it would replace the files when it saves or ends", path.display())]
     InUse {
@@ -108,6 +114,7 @@ impl Explain for FileError {
             Self::InBackup { .. } => Meaning::of("already_exists").hint("nothing was written; choose a path outside the repository"),
             Self::InUse { .. } => Meaning::of("in_use")
                 .hint("nothing was written; end the server first, or restore into the running server"),
+            Self::NoFolder { .. } => Meaning::of("cannot_write").hint("nothing was written; make the folder, or choose another path"),
             Self::NoSpace { .. } => Meaning::of("target_too_small"),
             Self::Write { error, .. } if is_full(error) => Meaning::of("no_space").hint(
                 "nothing was written; free some space, or name another place (a file size limit of the process counts, too: `ulimit -f`)",
@@ -141,6 +148,9 @@ pub fn to_file(
         return Err(FileError::Exists { path: path.to_owned() });
     }
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        return Err(FileError::NoFolder { path: folder.to_owned() });
+    }
     temporary::must_have_room(folder, source.length)?;
     let bytes = source.length;
     let mut file = Temporary::create(folder, path)?;

@@ -17,14 +17,15 @@ mod tests;
 use serde::Serialize;
 
 use crate::explain::{Explain, Hint, Meaning, Status};
+use crate::restore::alone::OTHERS_END;
 use crate::restore::facts::{BackupFacts, TargetFacts};
 use crate::restore::functions::Taken;
-use crate::restore::options::{Method, Options};
+use crate::restore::options::{Asked, Method, Options};
 use crate::restore::tally::FailedKey;
 use crate::restore::target_format::TargetFormat;
 pub use capacity::room;
 pub use contents::{FUNCTIONS_REFUSED, chosen_none, highest_database, module_records};
-pub use methods::{Candidate, may_be_fed};
+pub use methods::{ANY_METHOD, Candidate, may_be_fed};
 pub use reading::{empties_for_a_choice, needs_survey};
 pub use sameness::SAME_SERVER;
 
@@ -51,6 +52,20 @@ const TOLD_BY_THE_REPORT: &[&str] = &[
     contents::FUNCTIONS_STAY,
     contents::FUNCTIONS_REFUSED,
 ];
+
+/// Lines beside those about losses whose warning is that something is not as it is in the backup.
+const CHANGES: &[&str] = &[
+    "rebuilt",
+    "functions_lost",
+    "module_missing",
+    "module_untrusted",
+    "expired",
+    contents::FUNCTIONS_STAY,
+    contents::FUNCTIONS_REFUSED,
+];
+
+/// Another restore into the target is at work.
+pub const LOCKED: &str = "locked";
 
 /// The stable name of the line about other restores.
 const ALONE: &str = "alone";
@@ -194,10 +209,17 @@ impl Refused {
 
 impl Explain for Refused {
     fn meaning(&self) -> Meaning {
+        // Whatever else there is against it: what the target holds is another restore's by now.
+        if self.code == LOCKED {
+            return Meaning::of(LOCKED).hint(Hint::words(OTHERS_END));
+        }
         let mut hint = Hint::words("nothing was written");
         let mut flags: Vec<&str> = Vec::new();
-        for flag in self.all().filter_map(|refused| refused.flag) {
-            if !flags.contains(&flag) {
+        let wanted: Vec<&str> = self.all().filter_map(|refused| refused.flag).collect();
+        for flag in wanted.iter().copied() {
+            // Of a key and of a library of the same name the same is said.
+            let is_said = flag == OVER_SAME_NAMES && wanted.contains(&OVER_OTHER_KEYS);
+            if !is_said && !flags.contains(&flag) {
                 flags.push(flag);
                 hint = hint.and(Hint::GoAhead(flag));
             }
@@ -279,7 +301,7 @@ impl Plan {
     /// Another restore into the target is at work; its connection comes from this address.
     pub(super) fn is_locked(&mut self, address: &str) {
         let text = format!("another restore into the target is running: its connection comes from {address}");
-        self.lines.insert(0, Line::refused("locked", text));
+        self.lines.insert(0, Line::refused(LOCKED, text));
     }
 
     /// Nobody can tell whether another restore is at work: two would mix what they write.
@@ -339,6 +361,12 @@ impl Plan {
         if warnings.any(is_told) || self.is_doubted() { Status::Warning } else { Status::Ok }
     }
 
+    /// Whether what the target would hold is not all that the backup holds, or not as it is there.
+    fn changes_data(&self) -> bool {
+        let changes = |line: &Line| contents::LOSSES.contains(&line.code) || CHANGES.contains(&line.code);
+        self.lines.iter().any(|line| line.level == Level::Warning && changes(line))
+    }
+
     /// Adds what the newest verification of the backup has found, if it found damage.
     pub(super) fn doubt(&mut self, found: Option<String>) {
         self.lines.extend(found.map(|found| Line::warning(VERIFIED_BAD, found)));
@@ -347,6 +375,11 @@ impl Plan {
     /// Whether the newest verification of the backup found damage.
     pub fn is_doubted(&self) -> bool {
         self.lines.iter().any(|line| line.code == VERIFIED_BAD)
+    }
+
+    /// Whether nobody can tell if another restore writes to the target as well.
+    pub fn may_mix(&self) -> bool {
+        self.lines.iter().any(|line| line.code == ALONE)
     }
 
     /// Whether the backup is known to lack what its source held.
@@ -368,6 +401,11 @@ fn bars_all(code: &str, method: &Line) -> bool {
     }
 }
 
+/// Whether a line refuses nothing, or nothing but what goes key by key: who asked for another way is not refused for that.
+fn refuses_other_ways_at_most(line: &Line) -> bool {
+    line.level != Level::Refused || line.code == "functions_lost" || contents::LOSSES.contains(&line.code)
+}
+
 /// Judges everything that is known of both sides, and chooses the method.
 pub fn make(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> Plan {
     let format = TargetFormat::of(&target.server);
@@ -383,7 +421,7 @@ pub fn make(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> Pl
     lines.extend(state::certificate(target, options));
     lines.extend(state::commands(target, options, fed));
     lines.extend(state::company(backup, target, options, fed));
-    lines.push(contents::format(backup, format));
+    lines.push(contents::format(backup, format, options));
     lines.extend(contents::nothing_chosen(backup, options));
     lines.extend(contents::part_or_old(backup));
     lines.extend(contents::trailing(backup));
@@ -404,6 +442,12 @@ pub fn make(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> Pl
     }
     let (method, why) = match chosen {
         Ok((method, why)) => (Some(method), why),
+        // Who asked for the one way that is barred is told why, and behind that what other ways would lose.
+        Err(line) if options.method == Asked::Only(Method::Replica) && lines.iter().all(refuses_other_ways_at_most) => {
+            let why = line.text.clone();
+            lines.insert(0, line);
+            (None, why)
+        }
         // What bars every way has a line of its own, which says what mends it.
         Err(line) if lines.iter().any(|other| other.level == Level::Refused && bars_all(other.code, &line)) => {
             (None, line.text)

@@ -41,6 +41,8 @@ pub struct Planned {
     pub is_begun: bool,
     /// This restore was interrupted before, and can be gone on with: the method that it went by.
     pub interrupted: Option<Method>,
+    /// All of the backup was written before, and not proven: the line that proves it.
+    pub unproven: Option<String>,
     /// Seconds that reading the backup took; 0 where the plan could be made without.
     pub verify_seconds: f64,
     /// The connection that the target was looked at over, for the questions that come before the first write.
@@ -83,6 +85,9 @@ pub async fn plan(mut request: Request, watcher: &Watcher<'_>) -> Result<Planned
     let (facts, target, mut plan, verify_seconds) =
         Looking { request: &request, watcher }.look(&mut connection).await?;
     plan.doubt(doubted);
+    if alone.as_ref().is_some_and(|alone| !alone.is_sure()) {
+        plan.may_be_locked();
+    }
     let mut planned = Planned {
         request,
         facts,
@@ -91,6 +96,7 @@ pub async fn plan(mut request: Request, watcher: &Watcher<'_>) -> Result<Planned
         nothing_to_resume: None,
         is_begun: false,
         interrupted: None,
+        unproven: None,
         verify_seconds,
         connection: Some(connection),
         _alone: alone,
@@ -281,8 +287,16 @@ impl Planned {
         }
     }
 
-    /// The line that goes on with a restore of this backup that was interrupted, where there is one to go on with.
+    /// Whether an earlier run has left something that a line leads on from.
+    pub fn leads_on(&self) -> bool {
+        self.interrupted.is_some() || self.unproven.is_some()
+    }
+
+    /// The line that goes on with a restore of this backup that was interrupted, or proves one of which all was written.
     pub fn resumes(&self) -> Option<String> {
+        if let Some(line) = &self.unproven {
+            return Some(format!("all of the backup was written before, and not proven: `{line}` proves the restore"));
+        }
         let line = self.request.line(Next::Resume(self.interrupted?));
         Some(format!("this restore was interrupted before: `{line}` continues it"))
     }
@@ -297,15 +311,17 @@ impl Planned {
             }
             _ => None,
         };
-        let mut interrupted = None;
+        let (mut interrupted, mut unproven) = (None, None);
         if is_begun && !request.options.resume {
             let methods = match request.options.method {
                 Asked::Only(method) => vec![method],
                 Asked::Auto => vec![Method::Restore, Method::Commands],
             };
             for method in methods {
-                if interrupted.is_none() && earlier::nothing_to_resume(request, facts, target, method).await.is_none() {
-                    interrupted = Some(method);
+                match earlier::nothing_to_resume(request, facts, target, method).await {
+                    None => interrupted = interrupted.or(Some(method)),
+                    Some(RunError::AllWritten { line }) => unproven = Some(line),
+                    Some(_) => {}
                 }
             }
         }
@@ -320,7 +336,8 @@ impl Planned {
         } else if goes_on {
             self.plan.goes_on_after_a_restart();
         }
-        (self.is_begun, self.nothing_to_resume, self.interrupted) = (is_begun, nothing, interrupted);
+        (self.is_begun, self.nothing_to_resume) = (is_begun, nothing);
+        (self.interrupted, self.unproven) = (interrupted, unproven.filter(|_| interrupted.is_none()));
     }
 
     /// Reads the object of a backup once, where nothing else will have read it to its end before the first write.

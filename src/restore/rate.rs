@@ -14,6 +14,16 @@ pub enum Rate {
     Keys(u64),
 }
 
+impl Rate {
+    /// Bytes per second, as `--rate` takes it.
+    pub fn bytes(self) -> Option<u64> {
+        match self {
+            Self::Bytes(bytes) => Some(bytes),
+            Self::Keys(_) => None,
+        }
+    }
+}
+
 /// Keeps a [`Rate`]: says how long to wait before the next piece.
 #[derive(Debug)]
 pub struct Pace {

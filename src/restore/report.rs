@@ -62,6 +62,8 @@ pub struct Report {
     pub durable: Durable,
     /// Somebody else wrote to the target meanwhile; `None`: could not tell.
     pub others_wrote: Option<bool>,
+    /// The same of this run alone, and not of an interrupted one that it went on with.
+    pub others_wrote_now: Option<bool>,
     /// What others wrote that neither the target nor its safety backup holds, as far as that was seen.
     pub unsaved: Option<Unsaved>,
     /// `--resume` can go on.
@@ -215,6 +217,7 @@ impl Report {
             turned: None,
             durable: Durable::NotSaid,
             others_wrote: None,
+            others_wrote_now: None,
             unsaved: None,
             resumable: false,
             was_empty: false,

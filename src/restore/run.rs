@@ -282,7 +282,8 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
     report.tally.leftovers += leftovers;
     let trailing_bytes = done.trailing_bytes;
     aftermath(&node, &target, &info, was_empty, done, &mut report).await;
-    let overwrites = saved.is_some() && !must_be_emptied && report.others_wrote == Some(true);
+    // What was written before the safety backup of this run is in it.
+    let overwrites = saved.is_some() && !must_be_emptied && report.others_wrote_now == Some(true);
     report.unsaved = lost.or(overwrites.then_some(Unsaved::Overwritten));
     report.resumable &= again;
     report.trailing_bytes = trailing_bytes;

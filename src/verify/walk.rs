@@ -19,16 +19,16 @@ pub enum Sample {
 ///
 /// `older_than`: only those without a good verification of this level, or a higher one, for so long.
 pub fn due(
-    all: Vec<Listed>,
+    all: &[Listed],
     level: Level,
     sample: Option<Sample>,
     older_than: Option<TimeDelta>,
     now: DateTime<Utc>,
-) -> Vec<Listed> {
-    let mut due: Vec<(Option<DateTime<Utc>>, Listed)> = all
-        .into_iter()
+) -> Vec<&Listed> {
+    let mut due: Vec<(Option<DateTime<Utc>>, &Listed)> = all
+        .iter()
         .filter(|listed| listed.unfinished().is_none())
-        .map(|listed| (proven(&listed, level), listed))
+        .map(|listed| (proven(listed, level), listed))
         .filter(|(proven, _)| match (proven, older_than) {
             (Some(time), Some(age)) => now.signed_duration_since(time) >= age,
             _ => true,
@@ -84,7 +84,7 @@ mod tests {
         }
     }
 
-    fn ids(due: &[Listed]) -> Vec<String> {
+    fn ids(due: &[&Listed]) -> Vec<String> {
         due.iter().map(|listed| listed.id.to_string()).collect()
     }
 
@@ -102,7 +102,7 @@ mod tests {
         ];
         let now = time("2024-02-02T00:00:00Z");
         let due = |sample, days| {
-            ids(&super::due(all.clone(), Level::Structure, sample, days, now)).join(" ").replace("2024-01-", "")
+            ids(&super::due(&all, Level::Structure, sample, days, now)).join(" ").replace("2024-01-", "")
         };
         assert_eq!(due(None, None), "04-00-00 05-00-00 06-00-00 02-00-00 03-00-00");
         assert_eq!(due(None, TimeDelta::try_days(7)), "04-00-00 05-00-00 06-00-00 02-00-00");
@@ -115,6 +115,6 @@ mod tests {
     fn what_was_never_finished_is_no_backup() {
         let left = Unfinished { begun: None, since: None, last_sign: None, now: Utc::now(), bytes: 0, uploads: 0 };
         let unfinished = Listed { status: ListedStatus::Left(Box::new(left)), ..listed("2024-01-01-00-00", None) };
-        assert!(due(vec![unfinished], Level::Checksum, None, None, Utc::now()).is_empty());
+        assert!(due(&[unfinished], Level::Checksum, None, None, Utc::now()).is_empty());
     }
 }

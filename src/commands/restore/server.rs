@@ -14,7 +14,7 @@ use crate::printer::words;
 use crate::progress::Progress;
 use crate::restore::alone::AloneError;
 use crate::restore::carry_out::NotLoaded;
-use crate::restore::plan::NOTHING_CHOSEN;
+use crate::restore::plan::{LOCKED, NOTHING_CHOSEN};
 use crate::restore::replica::LeftBehind;
 use crate::restore::{self, Admission, Existing, Planned, Request, Watcher};
 
@@ -70,7 +70,7 @@ async fn restore(
     if settings.plan {
         let refused = plan.refused().map(|refused| show::with_names(refused, context));
         let outcome = outcome(foreseen).text(table);
-        let is_after_a_run = |code| code == "target_not_empty" || planned.interrupted.is_some();
+        let is_after_a_run = |code| code != LOCKED && (code == "target_not_empty" || planned.leads_on());
         return Ok(match refused {
             Some(refused) if is_after_a_run(refused.code) => {
                 outcome.error(sides.not_done(planned.and_anew(refused.into())))

@@ -48,7 +48,7 @@ pub async fn run(
     }
     let published = all.iter().filter(|listed| listed.unfinished().is_none()).count() as u64;
     let older_than = older_than.map(|age| TimeDelta::from_std(age).unwrap_or(TimeDelta::MAX));
-    let due = walk::due(all.clone(), settings.level, sample, older_than, context.now);
+    let due = walk::due(&all, settings.level, sample, older_than, context.now);
 
     // The age is a question to the newest good backup of each instance, not to each backup.
     let one_settings = Settings { max_age: None, census: false, ..settings.clone() };
@@ -67,7 +67,7 @@ pub async fn run(
         progress.phase("verifying", Unit::Backups, Some(due.len() as u64));
     }
     let (one_settings, inner, stored_in) = (&one_settings, &inner, &repository);
-    let verified = stream::iter(&due).map(|listed| async move {
+    let verified = stream::iter(due.iter().copied()).map(|listed| async move {
         let found = match listed.manifest() {
             Some(manifest) => {
                 let backup = Backup::new(stored_in, manifest.clone());

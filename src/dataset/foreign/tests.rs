@@ -87,9 +87,9 @@ fn an_append_only_file_that_begins_with_an_rdb_is_told_by_its_aux_field() {
         rdb
     };
     assert_eq!(look(&with(b"aof-preamble", b"\xc0\x01"), None), Err(Foreign::aof_with_preamble()));
-    assert_eq!(look(&with(b"aof-preamble", b"\xc0\0"), None), Ok(First { is_aof_base: false }));
-    assert_eq!(look(&with(b"aof-base", b"\xc0\x01"), None), Ok(First { is_aof_base: true }));
-    assert_eq!(look(&with(b"aof-base", b"\xc0\0"), None), Ok(First { is_aof_base: false }));
+    assert_eq!(look(&with(b"aof-preamble", b"\xc0\0"), None), Ok(First::default()));
+    assert_eq!(look(&with(b"aof-base", b"\xc0\x01"), None), Ok(First { is_aof_base: true, ..First::default() }));
+    assert_eq!(look(&with(b"aof-base", b"\xc0\0"), None), Ok(First::default()));
 }
 
 #[test]

@@ -124,7 +124,7 @@ impl Counts {
                     format!("proof: the target holds {all} as in the backup, and {expired} have expired")
                 }
                 0 => "proof: there is no key in the backup, and none in the target".to_owned(),
-                1 => "proof: the target holds the only key of the backup, unchanged".to_owned(),
+                1 => "proof: the target holds the key as it is in the backup".to_owned(),
                 keys => format!("proof: the target holds all {} keys as they are in the backup", count(keys)),
             };
         }

@@ -101,9 +101,13 @@ impl BackupFacts {
     pub fn of(data: &Dataset) -> Self {
         match data {
             Dataset::Backup(backup) => Self::of_manifest(&backup.manifest),
-            Dataset::File(_) => Self { name: data.name(), understood: true, ..Self::default() },
+            Dataset::File(_) => {
+                let created_ms = data.around().created_ms;
+                Self { name: data.name(), created_ms, understood: true, ..Self::default() }
+            }
             Dataset::Pipe(pipe) => Self {
                 name: data.name(),
+                created_ms: data.around().created_ms,
                 server: "a server that is not known yet".to_owned(),
                 rdb_version: pipe.rdb_version,
                 understood: true,

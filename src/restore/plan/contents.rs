@@ -11,7 +11,7 @@ use crate::restore::options::{Existing, Options};
 use crate::restore::target_format::{Loss, NEWEST_VECTOR_SETS, TargetFormat, version_numbers};
 
 /// The backup's format against the target's.
-pub fn format(backup: &BackupFacts, format: TargetFormat) -> Line {
+pub fn format(backup: &BackupFacts, format: TargetFormat, options: &Options) -> Line {
     let own = |version: u32| if version >= 80 { format!("{version} (Valkey's)") } else { version.to_string() };
     let (from, into) = (own(backup.rdb_version), own(format.version()));
     let both = format!("RDB version {from}, and the target writes version {into}");
@@ -19,14 +19,26 @@ pub fn format(backup: &BackupFacts, format: TargetFormat) -> Line {
         let text = "the backup's structure is not understood to its end: only its bytes are known to be right";
         return Line::refused("unsupported_rdb_version", text);
     }
+    // All of it was read, and may mean something else by that than what we know: nobody could prove what the target holds then.
+    if backup.rdb_version > backup.dialect().newest_known() && !backup.only_once {
+        let text = format!(
+            "RDB version {} is newer than this version of redis-ops supports: what is restored of it cannot be proven",
+            backup.rdb_version
+        );
+        let level = if options.proof { Level::Refused } else { Level::Warning };
+        return Line::new(level, "unsupported_rdb_version", text).flag("--no-proof");
+    }
     if format.takes_all_of(backup.dialect(), backup.rdb_version) {
         return Line::ok("rdb_version", format!("{both}: every value is restored unchanged"));
     }
     match backup.survey.as_ref().map(|survey| survey.by_commands) {
         Some(0) => Line::ok("rdb_version", format!("{both}: every value of the backup is restored unchanged")),
         Some(n) => {
-            let text = format!("{both}: {} by typed commands (SET, HSET, …), the others unchanged", counted(n, "key"));
-            Line::ok("rdb_version", text)
+            let others = match backup.survey.as_ref().is_some_and(|survey| n < survey.wanted) {
+                true => ", the others unchanged",
+                false => "",
+            };
+            Line::ok("rdb_version", format!("{both}: {} by typed commands (SET, HSET, …){others}", counted(n, "key")))
         }
         None => Line::unknown(
             "rdb_version",

@@ -27,6 +27,9 @@ pub struct Candidate {
     pub flag: Option<&'static str>,
 }
 
+/// The flag that lets another method than the one that was asked for do it.
+pub const ANY_METHOD: &str = "--method auto";
+
 /// Bytes of an RDB that are read and checked per second, at least. A prediction, no promise.
 const READING: f64 = 200e6;
 
@@ -65,7 +68,10 @@ pub fn choose(
         Asked::Only(method) => match candidates.iter().find(|candidate| candidate.method == method) {
             Some(Candidate { against: Some(reason), flag, .. }) => {
                 let line = Line::refused("method", format!("method `{}` cannot be used: {reason}", method.name()));
-                Err(Line { flag: *flag, ..line })
+                // By another method it may go, if only with a loss that is agreed to.
+                let may_go = |other: &Candidate| other.against.is_none() || other.flag.is_some();
+                let others = method == Method::Replica && !backup.only_once && candidates.iter().any(may_go);
+                Err(Line { flag: flag.or(others.then_some(ANY_METHOD)), ..line })
             }
             _ => Ok((method, "requested with `--method`".to_owned())),
         },

@@ -23,6 +23,7 @@ impl Plan {
             (None, None) => no(&self.why),
             (None, Some(method)) => {
                 let warned = match foreseen {
+                    Status::Warning if self.changes_data() => "; some data would differ from the backup: see above",
                     Status::Warning => "; with warnings: see above",
                     _ => "",
                 };

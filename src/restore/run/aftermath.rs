@@ -7,7 +7,7 @@ use crate::connection::{Command, CommandError, Connection, Node};
 use crate::replies::{Info, Reply};
 use crate::restore::clock::Clock;
 use crate::restore::durable::Durable;
-use crate::restore::facts::TargetFacts;
+use crate::restore::facts::{Counters, TargetFacts};
 use crate::restore::journal::Created;
 use crate::restore::leftovers;
 use crate::restore::options::Method;
@@ -86,7 +86,7 @@ async fn settle(
     report: &mut Report,
 ) -> Result<(), CommandError> {
     let n_unanswered = unanswered.len() as u64;
-    let (after, info_after) = match preflight::counters(connection).await {
+    let (after, info_after) = match counters(node, connection).await {
         Ok(after) => after,
         Err(error) => {
             report.tally.unknown += n_unanswered;
@@ -102,6 +102,7 @@ async fn settle(
         look_for(connection, unanswered, target.clock.unwrap_or_default(), report).await?;
     }
     let mut others = take_back::others_wrote(connection, info, &info_after, calls).await?;
+    report.others_wrote_now = others;
     // Before this run began, and since the one that it goes on with.
     if take_back::any_writes(connection, earlier).await? == Some(true) {
         others = Some(true);
@@ -115,6 +116,18 @@ async fn settle(
         report.after = Some(preflight::counters(connection).await?.0);
     }
     Ok(())
+}
+
+/// What the target counts; asked once more over a new connection where it did not answer: a server that stood still for a moment has all that
+/// it was sent.
+async fn counters(node: &Node, connection: &mut Connection) -> Result<(Counters, Info), CommandError> {
+    let first = match preflight::counters(connection).await {
+        Err(error) => error,
+        counted => return counted,
+    };
+    tracing::info!("the target did not answer, and is asked once more: {first}");
+    *connection = node.connect().await.map_err(|_| first)?;
+    preflight::counters(connection).await
 }
 
 /// Keys whose answer never came, in a target that was empty: those that are there are ours, since RESTORE and RENAME do all

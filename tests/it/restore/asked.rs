@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::stored::backup_of;
 use crate::support::pty::Terminal;
 use crate::support::redis_ops::RedisOps;
 use crate::support::redis_server::RedisServer;
@@ -262,4 +263,21 @@ fn a_restore_of_a_part_and_a_comparison_of_nothing_prove_nothing() {
     assert_eq!((code, &answer["error"]["code"]), (3, &"nothing_chosen".into()), "{answer}");
     let (_, answer) = verify(&["-i", "redis-staging"]);
     assert_eq!(answer["chosen"]["how"], "newest", "{answer}");
+}
+
+#[test]
+fn a_server_that_a_restore_has_only_saved_is_no_instance_of_status() {
+    let (Some(stored), Some(target)) = (backup_of(20), RedisServer::start()) else { return };
+    target.ok(&["SET", "mine", "1"]);
+    let (code, answer) = stored.restore(&target, &["--on-conflict", "replace", "--yes"]);
+    assert!(code == 0 && answer["safety_backup"].is_object(), "{answer}");
+    let place = stored.place();
+    let run = RedisOps::new().args(["status", "-r", &place]).run();
+    assert_eq!(run.code, 0, "{}", run.everything());
+    assert!(run.text().contains("1 instance with 1 backup,"), "{}", run.text());
+    let saved = format!("127.0.0.1-{}: only 1 safety backup taken before a restore", target.port());
+    assert!(run.text().contains(&saved), "{}", run.text());
+    let (_, status) = RedisOps::new().args(["status", "-r", &place]).json();
+    let only: Vec<_> = status["instances"].as_array().unwrap().iter().map(|one| &one["only_safety"]).collect();
+    assert_eq!(only, [true, false], "{status}");
 }

@@ -68,7 +68,7 @@ fn a_backup_is_planned_restored_and_refused_the_second_time() {
             pair.target.url()
         )
     };
-    let over = "`--on-conflict skip` keeps the target's keys, `--on-conflict replace` overwrites keys that are also in the backup, `--replace-all` deletes all keys of the target first";
+    let over = "`--on-conflict skip` keeps the target's keys, `--replace-all` deletes all keys of the target first";
     assert_eq!(answer["error"]["hint"], format!("nothing was written; {over}; {}", line("")));
     let (code, answer) = pair.restore(&["--method", "replica"]);
     assert_eq!((code, &answer["error"]["code"]), (2, &"target_not_empty".into()), "{answer}");

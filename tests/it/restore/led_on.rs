@@ -46,7 +46,7 @@ fn a_lost_terminal_ends_a_restore_as_a_signal_does_and_nohup_keeps_it() {
     let run = running.wait();
     let answer = run.json();
     assert_eq!((run.code, &answer["error"]["code"]), (129, &"interrupted".into()), "{answer}");
-    assert!(message(&answer).contains("--resume` goes on"), "{answer}");
+    assert!(message(&answer).contains(" --rate 100000 --resume` goes on"), "as slow as it was asked for: {answer}");
     let (code, answer) = stored.restore(&target, &["--method", "commands", "--resume"]);
     assert_eq!((code, &answer["result"]["restored"], keys(&target)), (0, &2_000.into(), 2_000), "{answer}");
 

@@ -34,6 +34,9 @@ fn of_two_restores_into_one_target_one_ends_and_writes_no_key() {
         assert!(hint(&locked).contains("`CLIENT LIST`"), "{locked}");
         let (code, plan) = other.restore(&target, &["--plan", "--on-conflict", "skip"]);
         assert_eq!((code, &plan["error"]["code"]), (2, &"locked".into()), "a plan says so as well: {plan}");
+        let (words, also) = (hint(&plan), other.restore(&target, &["--plan"]).1);
+        assert!(words.starts_with("wait until the other restore ends") && !words.contains("--resume"), "{plan}");
+        assert_eq!(hint(&also), words, "whatever the target holds by now: {also}");
         target.wait_for("keys of the one that goes on", |target| target.ok(&["DBSIZE"]) != "0");
         assert_eq!(target.ok(&["KEYS", pattern]), "", "no key of the one that ended");
         goes_on.signal("KILL");

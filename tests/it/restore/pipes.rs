@@ -4,7 +4,10 @@ use crate::support::redis_ops::RedisOps;
 use crate::support::redis_server::{RedisServer, server_named};
 
 fn file_of(fill: impl FnOnce(&RedisServer)) -> Option<Vec<u8>> {
-    let server = RedisServer::builder().arg("rdbcompression", "no").start()?;
+    file_by(RedisServer::builder().arg("rdbcompression", "no").start()?, fill)
+}
+
+fn file_by(server: RedisServer, fill: impl FnOnce(&RedisServer)) -> Option<Vec<u8>> {
     fill(&server);
     server.save();
     Some(std::fs::read(server.dir().join("dump.rdb")).unwrap())
@@ -126,5 +129,32 @@ fn what_ends_with_us_is_no_damage() {
             assert!(!run.everything().contains(word), "{line:?}: {}", run.everything());
         }
         assert_eq!(target.ok(&["DBSIZE"]), "0", "{line:?}");
+    }
+}
+
+#[test]
+fn what_is_read_from_a_file_or_a_pipe_says_how_old_it_is_and_its_expiries_are_shifted_by_that() {
+    let builder = RedisServer::builder().arg("rdbchecksum", "no");
+    let (Some(source), Some(target)) = (builder.start(), RedisServer::start()) else { return };
+    let made = file_by(source, |server| drop(server.ok(&["SET", "key", "value", "EX", "500"])));
+    let mut rdb = made.expect("a file");
+    // A thousand seconds older: by now the key has expired.
+    let name = b"ctime\xc2";
+    let at = rdb.windows(name.len()).position(|window| window == name).expect("an aux field") + name.len();
+    let seconds = i32::from_le_bytes(rdb[at..at + 4].try_into().unwrap());
+    rdb[at..at + 4].copy_from_slice(&(seconds - 1000).to_le_bytes());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("old.rdb");
+    std::fs::write(&path, &rdb).unwrap();
+    let from_file =
+        ["restore", "--file", &path.display().to_string(), "--target-instance", &target.url(), "--ttl", "shift"]
+            .map(str::to_owned);
+    let line = || RedisOps::new().args(from_file.clone()).json();
+    for restored in [&line as &dyn Fn() -> _, &|| piped(&rdb, &target, &["--ttl", "shift"])] {
+        let (code, answer): (i32, serde_json::Value) = restored();
+        assert_eq!(code, 0, "{answer}");
+        let left: i64 = target.ok(&["TTL", "key"]).parse().unwrap();
+        assert!((1_400..=1_600).contains(&left), "{left}: {answer}");
+        target.ok(&["FLUSHALL"]);
     }
 }

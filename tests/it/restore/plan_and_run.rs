@@ -673,6 +673,9 @@ fn a_plan_says_where_it_cannot_look_for_other_restores() {
     let url = target.url().replace("redis://", "redis://u:secret@");
     let (code, plan) = stored.restoring_into(&url, &["--plan"]).json();
     assert!(code == 1 && plan.to_string().contains("does not answer `CLIENT LIST`"), "{plan}");
+    let (code, run) = stored.restoring_into(&url, &[]).json();
+    assert!(code == 1 && run["plan"].to_string().contains("does not answer `CLIENT LIST`"), "{run}");
+    assert_eq!(run["proof"]["equal"], 30, "{run}");
 }
 
 #[test]
@@ -699,4 +702,73 @@ fn a_refusal_names_all_that_would_be_lost_and_so_does_the_answer_once_that_is_ac
     let text = run.text();
     assert_eq!(run.code, 1, "{text}");
     assert!(text.contains("function libraries lost") && text.contains("vector sets of Redis 8"), "{text}");
+}
+
+#[test]
+fn method_replica_that_cannot_be_used_says_why_first_and_its_hint_leads_through() {
+    let (Some(newer), Some(older)) = (server_named("redis-server-8.0"), server_named("redis-server-6.2")) else {
+        return;
+    };
+    let [source, target] = [newer, older].map(|installed| RedisServer::builder().version(&installed).start().unwrap());
+    source.ok(&["HSET", "hash", "field", "1"]);
+    source.ok(&["HEXPIRE", "hash", "100000", "FIELDS", "1", "field"]);
+    let stored = Stored::of(&source);
+    let (code, answer) = stored.restore(&target, &["--method", "replica"]);
+    let cause = answer["error"]["causes"][0].as_str().unwrap();
+    assert!(code == 2 && cause.starts_with("method `replica` cannot be used: the target cannot load"), "{answer}");
+    let hint = answer["error"]["hint"].as_str().unwrap();
+    assert!(hint.contains("`--method auto` uses another method") && hint.contains("`--accept-loss`"), "{answer}");
+    let run = stored.restoring(&target, &["--method", "auto", "--accept-loss", "--plan"]).run();
+    assert!(run.code == 1 && run.text().contains("1 key by typed commands (SET, HSET, …)\n"), "{}", run.text());
+    assert_eq!(stored.restore(&target, &["--method", "auto", "--accept-loss"]).0, 1);
+}
+
+#[test]
+fn a_refusal_for_keys_and_libraries_gives_each_advice_once() {
+    let Some(installed) = server_named("redis-server-8.0") else { return };
+    let [source, target] = [0, 1].map(|_| RedisServer::builder().version(&installed).start().unwrap());
+    for server in [&source, &target] {
+        server.ok(&["SET", "key", "1"]);
+        server.ok(&["FUNCTION", "LOAD", "#!lua name=mine\nredis.register_function('f', function() return 1 end)"]);
+    }
+    let stored = Stored::of(&source);
+    for more in [&["--plan"][..], &[]] {
+        let (code, answer) = stored.restore(&target, more);
+        let hint = answer["error"]["hint"].as_str().unwrap();
+        assert!(code == 2 && answer["error"]["causes"][0].as_str().unwrap().contains("of the same name"), "{answer}");
+        for word in ["--on-conflict skip", "--on-conflict replace", "--replace-all"] {
+            assert_eq!(hint.matches(word).count(), 1, "{word}: {answer}");
+        }
+    }
+}
+
+#[test]
+fn a_format_that_nobody_knows_is_not_restored_unless_nobody_asks_for_a_proof() {
+    let builder = RedisServer::builder().arg("rdbchecksum", "no");
+    let (Some(source), Some(target)) = (builder.start(), RedisServer::start()) else { return };
+    source.fill(20, 10);
+    source.save();
+    let mut rdb = std::fs::read(source.dir().join("dump.rdb")).unwrap();
+    let version = rdb.iter().position(u8::is_ascii_digit).unwrap();
+    rdb[version..9].fill(b'9');
+    let folder = tempfile::tempdir().unwrap();
+    let [file, repository] = ["new.rdb", "repository"].map(|name| folder.path().join(name).display().to_string());
+    std::fs::write(&file, &rdb).unwrap();
+    let run = RedisOps::new().args(["backup", "--from-file", &file, "--name", "new", "-r", &repository]).run();
+    assert_eq!(run.code, 1, "{}", run.everything());
+    let url = target.url();
+    let of_backup = ["restore", "-r", &repository, "--backup-id", "new/latest", "--target-instance", &url];
+    let of_file = ["restore", "--file", &file, "--target-instance", &url];
+    for line in [&of_backup[..], &of_file] {
+        for more in [&[][..], &["--plan"], &["--method", "commands"]] {
+            let (code, answer) = RedisOps::new().args([line, more].concat()).json();
+            assert_eq!((code, &answer["error"]["code"]), (2, &"unsupported_rdb_version".into()), "{more:?}: {answer}");
+            assert!(answer["error"]["hint"].as_str().unwrap().contains("`--no-proof`"), "{answer}");
+            assert_eq!(target.ok(&["DBSIZE"]), "0", "{more:?}: {answer}");
+        }
+        let agreed = |more: &[&str]| RedisOps::new().args([line, &["--no-proof"], more].concat()).json();
+        let (planned, (code, answer)) = (agreed(&["--plan"]).0, agreed(&[]));
+        assert_eq!((code, planned, target.ok(&["DBSIZE"]).as_str()), (0, 0, "20"), "{answer}");
+        target.ok(&["FLUSHALL"]);
+    }
 }

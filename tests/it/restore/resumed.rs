@@ -87,12 +87,17 @@ fn a_restore_that_was_killed_while_it_was_proven_names_the_line_that_proves_it()
     store.behave(Manners { dumps_take: Duration::from_secs(2), ..Manners::default() });
     let mut running = with(&over).spawn();
     running.wait_until_it_says("comparing the target with the backup");
-    running.signal("KILL");
-    running.wait();
+    // As after SIGINT, and whoever asks: what is missing is the proof.
+    running.signal("INT");
+    assert_eq!(running.wait().code, 130);
     store.behave(Manners::default());
-    let (_, answer) = with(&[&over[..], &["--resume"]].concat()).json();
-    let typed = hint(&answer).split('`').find_map(|part| part.strip_prefix("redis-ops ")).expect("a line");
-    assert!(typed.starts_with("verify") && typed.ends_with("--fail-on missing --fail-on different"), "{typed}");
+    let mut typed = "";
+    let answers =
+        [&over[..], &line[..]].map(|line| ["--resume", "--plan"].map(|more| with(&[line, &[more]].concat()).json().1));
+    for answer in answers[0][..1].iter().chain(&answers[1]) {
+        typed = hint(answer).split('`').find_map(|part| part.strip_prefix("redis-ops ")).expect("a line");
+        assert!(typed.starts_with("verify") && typed.ends_with("--fail-on missing --fail-on different"), "{answer}");
+    }
     assert_eq!(with(&typed.split(' ').collect::<Vec<_>>()).json().0, 0);
     // Another restore into the target leaves nothing of the note.
     target.ok(&["FLUSHALL"]);

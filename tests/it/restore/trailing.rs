@@ -123,3 +123,12 @@ fn check_padded(longer: &Longer, name: &str, mut padded: Vec<u8>) {
     assert!(code == 1 && answer["warnings"].to_string().contains("1,000 zero bytes"), "{answer:#}");
     assert_eq!(answer["proof"]["is_equal"], true, "{answer:#}");
 }
+
+#[test]
+fn a_plan_does_not_say_that_data_would_differ_where_only_bytes_behind_the_end_are_left_out() {
+    let (longer, Some(target)) = (Longer::new(), RedisServer::start()) else { return };
+    let line = ["restore", "--file", &longer.text("longer.rdb"), "--target-instance", &target.url(), "--plan"];
+    let run = RedisOps::new().args(line.map(str::to_owned)).run();
+    assert_eq!(run.code, 1, "{}", run.everything());
+    assert!(run.text().contains("with warnings: see above") && !run.text().contains("differ"), "{}", run.text());
+}

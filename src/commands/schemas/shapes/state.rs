@@ -1,6 +1,6 @@
 //! What `status` answers.
 
-use super::super::{count, described, list, maybe, number, object, text, time};
+use super::super::{count, described, list, maybe, number, object, text, time, truth};
 use super::{Fields, lock, status as word};
 
 pub(in crate::commands) fn state() -> Fields {
@@ -29,6 +29,10 @@ pub(in crate::commands) fn state() -> Fields {
         ("backups", described(count(), "published and readable, safety backups among them")),
         ("unreadable", count()),
         ("stored_bytes", count()),
+        (
+            "only_safety",
+            described(truth(), "all its backups are safety backups: it is counted only if the settings name it"),
+        ),
         ("last_good", described(maybe(good), "the newest that is sound, no safety backup and not dated in the future")),
         ("doubtful", described(maybe(doubtful), "a newer one that is not known to be good")),
         ("last_verified", maybe(proof())),
