@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::connection::{Command, CommandError, Connection, Node};
 use crate::explain::Result;
-use crate::printer::words;
+use crate::figures::span;
 
 /// A lock is renewed so often within its time to live.
 const RENEWALS: u32 = 3;
@@ -143,7 +143,7 @@ pub async fn keep(node: &Node, connection: Connection, claim: &Claim, since: Ins
 fn stood_still(until: Instant, now: Instant, end: Instant, ttl: Duration) -> Option<String> {
     let late = now.saturating_duration_since(until);
     (now >= end && late > ttl / RENEWALS).then(|| {
-        let (late, ttl) = (words::span(late), words::span(ttl));
+        let (late, ttl) = (span(late), span(ttl));
         format!(
             "redis-ops itself, or the whole machine, was suspended or too busy for {late}; the lock lapses after {ttl}"
         )

@@ -34,6 +34,8 @@ pub struct SettingsFile {
     path: PathBuf,
     raw: raw::File,
     environment: Environment,
+    /// Names of the environment variables that its values hold, in order.
+    variables: Vec<String>,
 }
 
 /// An instance, as the file describes it.
@@ -136,13 +138,24 @@ impl SettingsFile {
                 Err(error) => return Err(unreadable(&path, &error)),
             }
         }
-        Ok(Self { path: PathBuf::new(), raw: raw::File::default(), environment: environment.clone() })
+        Ok(Self {
+            path: PathBuf::new(),
+            raw: raw::File::default(),
+            environment: environment.clone(),
+            variables: Vec::new(),
+        })
     }
 
     /// Understands the text of a file.
     pub fn parse(path: PathBuf, text: &str, environment: Environment) -> Result<Self, Misuse> {
         let raw = raw::parse(&path, text)?;
-        Ok(Self { path, raw, environment })
+        let variables = text::variables(text);
+        Ok(Self { path, raw, environment, variables })
+    }
+
+    /// Names of the environment variables that its values hold: whoever reads it without them is refused.
+    pub fn variables(&self) -> &[String] {
+        &self.variables
     }
 
     /// Where it was found; `None`: there is none.

@@ -11,7 +11,7 @@ use super::which::{Place, Server};
 use super::{Context, Outcome};
 use crate::archive::{self, Options, Report};
 use crate::capture::source::Wanted;
-use crate::explain::{Context as _, Misuse, Result, Status};
+use crate::explain::{Context as _, Hint, Misuse, Result, Status};
 use crate::moment::{self, Window};
 use crate::operations;
 use crate::printer::words;
@@ -135,7 +135,7 @@ async fn mark(settings: &Settings, name: &str, context: &Context) -> Result<Outc
     // A mark is set before something that may go wrong: that nobody archives must be heard now, and not when it has.
     let Some(archiver) = repository.archiver(instance, SHARD).await? else {
         let text = format!("there is no archive of {instance} in {}", repository.describe());
-        return Err(Misuse::which_backup("not_found", text).hint("`redis-ops archive` begins one").into());
+        return Err(Misuse::which_backup("not_found", text).hint(Hint::MakeArchive).into());
     };
     repository.name_point(instance, SHARD, &point).await?;
     let named = format!("`{name}` names offset {} of {instance}", point.offset);

@@ -34,6 +34,8 @@ pub struct Settings {
     pub jitter: Duration,
     /// Whether the settings say which backups are kept: then each backup prunes.
     pub prune: bool,
+    /// Environment variables that a run needs: those of the settings, and the keys of the store if they stand there.
+    pub variables: Vec<String>,
     /// The path of this program.
     pub program: PathBuf,
     /// The settings file.

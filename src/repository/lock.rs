@@ -220,7 +220,9 @@ impl Repository {
         }
         match self.lock_of(instance).await? {
             Some(found) => Ok(Locking::Held(Box::new(found))),
-            None => Ok(Locking::Impossible(format!("others take and release {key} all the time"))),
+            None => Ok(Locking::Impossible(format!(
+                "{key} is in the way: it is no file, or others take and release it all the time"
+            ))),
         }
     }
 

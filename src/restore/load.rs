@@ -16,7 +16,7 @@ use crate::restore::preflight;
 use crate::restore::replay::calls::Calls;
 use crate::restore::replica::{
     self, Advertise, AsPlanned, Certificate, Content, Facts, Fed, Holds, Left, ReplicaError, ReplicaOptions, Safeguard,
-    choose_load,
+    choose_load, removed_by_itself,
 };
 use crate::restore::report::{Ended, FedJson, Report, Since};
 use crate::restore::standing::{Standing, Turned};
@@ -111,9 +111,11 @@ async fn complete(order: &Order<'_>, fed: &Fed, progress: &dyn Progress) -> Repo
     report.durable = durable::settle(&mut connection, order.target.saves, fed.bytes, progress, order.cancel).await;
     if let Ok((counters, info)) = preflight::counters(&mut connection).await {
         report.after(counters, &info);
-        // A primary without replicas does not move by itself.
+        // A primary without replicas moves when somebody writes, and when it removes what has expired: then nobody can tell.
         let moved = |offset: u64| info.u64("master_repl_offset").map(|now| now > offset);
-        report.others_wrote = fed.left.offset.and_then(moved);
+        let others_wrote = fed.left.offset.and_then(moved);
+        let may_be_its_own = removed_by_itself(&info) > fed.left.removed;
+        report.others_wrote = others_wrote.filter(|moved| !moved || !may_be_its_own);
         // From here on nothing of what is called is ours.
         report.since = Some(Since { info, calls: Calls::default() });
         report.was_empty = true;

@@ -41,7 +41,7 @@ pub use conditions::{
 };
 pub use error::{Fed, ReplicaError, ReplicaFault};
 pub use guard::Safeguard;
-pub use left::{Holds, Left};
+pub use left::{Holds, Left, removed_by_itself};
 pub use undo::{UndoError, Undone, left_behind, settle, undo};
 
 pub(crate) use crate::introspection::{LeftBehind, Primary};

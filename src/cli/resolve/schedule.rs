@@ -7,6 +7,7 @@ use crate::cli::env;
 use crate::commands::schedule::{Form, Settings};
 use crate::explain::Misuse;
 use crate::repository::check_instance;
+use crate::storage::Location;
 
 impl Resolver<'_> {
     pub(super) fn schedule(&self, typed: &Typed) -> Result<Settings, Misuse> {
@@ -46,11 +47,29 @@ impl Resolver<'_> {
             form: typed.form,
             jitter: typed.jitter.unwrap_or_default(),
             prune: self.file.retention()?.is_some_and(|policy| !policy.keeps_nothing()),
+            variables: self.variables()?,
             program: std::env::current_exe().unwrap_or_else(|_| "redis-ops".into()),
             config: config.unwrap_or_default(),
             image: typed.image.clone().unwrap_or_else(|| format!("redis-ops:{}", env!("CARGO_PKG_VERSION"))),
             to_dir: typed.to_dir.clone(),
         })
+    }
+}
+
+impl Resolver<'_> {
+    /// Environment variables without which a run at night is not what it is here.
+    fn variables(&self) -> Result<Vec<String>, Misuse> {
+        let mut variables = self.file.variables().to_vec();
+        let on_s3 = matches!(self.place()?.location, Location::S3 { .. });
+        for variable in [env::AWS_ACCESS_KEY_ID, env::AWS_SECRET_ACCESS_KEY, env::AWS_SESSION_TOKEN] {
+            if on_s3
+                && self.environment.text(variable)?.is_some()
+                && !variables.iter().any(|name| name == variable.name)
+            {
+                variables.push(variable.name.to_owned());
+            }
+        }
+        Ok(variables)
     }
 }
 

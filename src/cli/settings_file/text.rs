@@ -167,6 +167,24 @@ impl Reader<'_> {
     }
 }
 
+/// Names that stand in a settings file as `${NAME}`, each once, in order of the alphabet. Comments do not count.
+pub fn variables(text: &str) -> Vec<String> {
+    let mut found = std::collections::BTreeSet::new();
+    for line in text.lines().filter(|line| !line.trim_start().starts_with('#')) {
+        let mut rest = line;
+        while let Some(at) = rest.find("${") {
+            let is_itself = rest[..at].ends_with('$');
+            rest = &rest[at + 2..];
+            if let Some((name, _)) = rest.split_once('}')
+                && !is_itself
+            {
+                found.insert(name.to_owned());
+            }
+        }
+    }
+    found.into_iter().collect()
+}
+
 /// What may be backed up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BackupType {

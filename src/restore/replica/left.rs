@@ -16,8 +16,11 @@ pub struct Left {
     pub before: BTreeMap<u32, Database>,
     /// Whether the target is a primary; `None`: it does not answer.
     pub primary: Option<bool>,
-    /// Replication offset of the target when we left it; the offset grows when somebody writes.
+    /// Replication offset of the target when we left it; the offset grows when somebody writes, and when the target removes what has
+    /// expired or is evicted.
     pub offset: Option<u64>,
+    /// What the target had removed by itself when we left it, see [`removed_by_itself`].
+    pub removed: u64,
     /// Run id of the target, which changes with a restart.
     pub run_id: Option<String>,
     /// Changes when it becomes a replica, and when it becomes a primary again.
@@ -48,6 +51,7 @@ impl Left {
             before: databases(before),
             primary: now.as_ref().map(|now| now.get("role") == Some("master")),
             offset: now.as_ref().and_then(|now| now.u64("master_repl_offset")),
+            removed: now.as_ref().map_or(0, removed_by_itself),
             run_id: now.as_ref().and_then(|now| now.get("run_id")).map(str::to_owned),
             replid: now.as_ref().and_then(|now| now.text("master_replid")).map(str::to_owned),
             problem: recovery.problem,
@@ -61,6 +65,7 @@ impl Left {
             before: BTreeMap::new(),
             primary: None,
             offset: None,
+            removed: 0,
             run_id: None,
             replid: None,
             problem: None,
@@ -81,6 +86,12 @@ impl Left {
     pub(super) fn is_as_it_was(&self) -> bool {
         self.is_primary() && self.not_put_back.is_empty()
     }
+}
+
+/// Keys and fields that a server has removed by itself since it started: each removal goes into its replication stream.
+pub fn removed_by_itself(info: &Info) -> u64 {
+    // Redis counts fields of hashes as subkeys, Valkey as fields.
+    ["expired_keys", "expired_subkeys", "expired_fields", "evicted_keys"].iter().filter_map(|name| info.u64(name)).sum()
 }
 
 impl fmt::Display for Left {

@@ -259,3 +259,37 @@ fn a_repository_that_is_typed_is_not_passed_over() {
         assert_eq!(failure(&run), (3, "usage".to_owned()), "{}", run.everything());
     }
 }
+
+#[test]
+fn what_a_run_needs_of_the_environment_is_asked_for_where_none_is_given() {
+    let Some(server) = RedisServer::builder().password("s3cret-of-the-night").start() else { return };
+    let folder = Folder::new();
+    let home = tempfile::tempdir().unwrap();
+    let url = format!("redis://127.0.0.1:{}\", password: \"${{NIGHT_PW}}", server.port());
+    let path = home.path().join("redis-ops.yaml");
+    std::fs::write(&path, settings(&url, &folder.text(), NIGHTLY)).unwrap();
+    let printed = |form: &str| {
+        let line = ["schedule", "--as", form, "-i", "redis-prod", "-c", path.to_str().unwrap()];
+        RedisOps::new().env("NIGHT_PW", "s3cret-of-the-night").args(line).run()
+    };
+    let cron = printed("cron");
+    assert_eq!(cron.code, 0, "{}", cron.everything());
+    assert!(cron.text().contains("\n#NIGHT_PW=\n") && !cron.text().contains("s3cret"), "{}", cron.text());
+    // As it is printed it fails; with the line that it asks for it backs up.
+    let command = cron.text().lines().find_map(|line| Some(line.split_once(" root ")?.1.to_owned())).expect("a line");
+    let ran = |value: Option<&str>| {
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", &command.replace("\\%", "%")]).env_clear();
+        if let Some(value) = value {
+            shell.env("NIGHT_PW", value);
+        }
+        shell.output().unwrap().status.code()
+    };
+    assert_eq!((ran(None), ran(Some("s3cret-of-the-night"))), (Some(3), Some(0)));
+    let systemd = printed("systemd");
+    let line = "EnvironmentFile=/etc/redis-ops/redis-ops-redis-prod.env\n";
+    assert!(systemd.text().contains(line) && systemd.text().contains("sets NIGHT_PW:"), "{}", systemd.text());
+    // What needs none is not asked for any.
+    let plain = settings("redis://127.0.0.1:1", "/nowhere", NIGHTLY);
+    assert!(!schedule(&plain, &["--as", "systemd"]).run().text().contains("EnvironmentFile"));
+}

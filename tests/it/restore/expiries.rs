@@ -1,7 +1,9 @@
 //! Keys with two expiries, which no server writes: which one counts is the server's business, and known of each.
 
+use crate::backup::{Folder, backup};
 use crate::support::redis_ops::RedisOps;
-use crate::support::redis_server::{RedisServer, on_each, servers};
+use crate::support::redis_server::{RedisServer, on_each, server_named, servers};
+use crate::support::sample;
 
 /// Far enough in the future for every test, Unix milliseconds.
 const SOONER: i64 = 4_102_444_800_000;
@@ -70,4 +72,28 @@ fn the_last_counts_and_a_server_that_keeps_the_first_is_not_fed() {
         assert_eq!((named(expires(&target, "a")), named(expires(&target, "b"))), ("later", "sooner"), "{name}");
         assert_eq!(answer["proof"]["is_equal"], true, "{name}: {answer}");
     });
+}
+
+/// A primary that has been a replica tells of each key that it removes in its stream: that is nobody's write.
+#[test]
+fn what_the_target_lets_expire_by_itself_is_no_write_of_others() {
+    for installed in ["redis-server-7.0", "redis-server-8.0", "valkey-server-9.1"].into_iter().filter_map(server_named)
+    {
+        let name = &installed.name;
+        let source = sample::builder(&installed).start().expect("a server");
+        source.ok(&["DEBUG", "SET-ACTIVE-EXPIRE", "0"]);
+        let make = "for i = 1, 3000 do redis.call('SET', 'k:' .. i, 'v', 'PX', 1) end redis.call('SET', 'stays', 'v') return 'OK'";
+        source.ok(&["EVAL", make, "0"]);
+        let folder = Folder::new();
+        let run = backup(&source.url(), &folder.text(), &[]).run();
+        assert_eq!(run.code, 0, "{name}: {}", run.everything());
+        let target = sample::builder(&installed).arg("hz", "500").start().expect("a server");
+        let words = ["restore", "-r", &folder.text(), "--backup-id", "prod/latest", "--target-instance", &target.url()];
+        let (code, answer) = RedisOps::new().args(words).args(["--method", "replica", "--yes"]).json();
+        // The keys that have expired are told; that somebody wrote is not.
+        assert_eq!(code, 1, "{name}: {answer:#}");
+        assert_ne!(answer["result"]["others_wrote"], true, "{name}: {answer:#}");
+        assert_eq!(answer["proof"]["is_equal"], true, "{name}: {answer:#}");
+        target.wait_for("the expiries", |target| target.ok(&["DBSIZE"]) == "1");
+    }
 }

@@ -42,6 +42,13 @@ pub(in crate::commands::schedule) fn cron(settings: &Settings, schedule: &Schedu
         instance = words::escape(settings.instance.as_bytes())
     );
     let backup = command(Job::Backup, true);
+    if !settings.variables.is_empty() {
+        text += &format!(
+            "# cron gives a run none of these environment variables, and without them it fails. Let root alone read this file, and set them\n\
+             # here, above the first run:\n{}",
+            settings.variables.iter().map(|name| format!("#{name}=\n")).collect::<String>()
+        );
+    }
     if shows_utc(now) {
         text += &format!(
             "# The time is UTC; this machine's clock is set to UTC.\nCRON_TZ=UTC\n{line} root {backup}\n",

@@ -32,6 +32,7 @@ pub(in crate::commands::schedule) fn systemd(settings: &Settings, schedule: &Sch
         0 => String::new(),
         seconds => format!("RandomizedDelaySec={seconds}s\n"),
     };
+    let environment = environment(settings, &name);
     let service = format!(
         "# {name}.service, made by `redis-ops schedule --as systemd`\n\
          [Unit]\n\
@@ -42,6 +43,7 @@ pub(in crate::commands::schedule) fn systemd(settings: &Settings, schedule: &Sch
          [Service]\n\
          Type=oneshot\n\
          ExecStart={backup}\n\
+         {environment}\
          # Published with warnings.\n\
          SuccessExitStatus=1\n\
          NoNewPrivileges=yes\n\
@@ -81,6 +83,7 @@ pub(in crate::commands::schedule) fn systemd(settings: &Settings, schedule: &Sch
              [Service]\n\
              Type=exec\n\
              ExecStart={archive}\n\
+             {environment}\
              # Data that waits to be stored.\n\
              StateDirectory=redis-ops\n\
              Environment=XDG_STATE_HOME=/var/lib/redis-ops\n\
@@ -101,4 +104,15 @@ pub(in crate::commands::schedule) fn systemd(settings: &Settings, schedule: &Sch
         units.push(Unit { name: format!("{name}-archive.service"), text });
     }
     units
+}
+
+/// Where a run finds the environment variables that it needs; without the file the unit does not start, and says so.
+fn environment(settings: &Settings, name: &str) -> String {
+    match settings.variables.is_empty() {
+        true => String::new(),
+        false => format!(
+            "# This file, which root alone can read, sets {}: a line NAME=VALUE each.\nEnvironmentFile=/etc/redis-ops/{name}.env\n",
+            settings.variables.join(", ")
+        ),
+    }
 }
