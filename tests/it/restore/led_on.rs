@@ -36,8 +36,22 @@ fn keys_that_were_evicted_come_back_by_the_printed_lines() {
     }
 }
 
+/// Whether these tests run under `nohup`: what they start ignores SIGHUP then, and rightly so. Says "skipped".
+fn hangups_are_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
+    let ignored = mask.is_some_and(|mask| mask & 1 == 1);
+    if ignored {
+        crate::support::skip("SIGHUP (nohup)");
+    }
+    ignored
+}
+
 #[test]
 fn a_lost_terminal_ends_a_restore_as_a_signal_does_and_nohup_keeps_it() {
+    if hangups_are_ignored() {
+        return;
+    }
     let (Some(stored), Some(target)) = (backup_of(2_000), RedisServer::start()) else { return };
     let begun = ["--method", "commands", "--rate", "100kB"];
     let running = stored.restoring(&target, &[&begun[..], &["--json"]].concat()).spawn();
@@ -63,6 +77,9 @@ fn a_lost_terminal_ends_a_restore_as_a_signal_does_and_nohup_keeps_it() {
 
 #[test]
 fn a_restore_whose_terminal_is_closed_cleans_up() {
+    if hangups_are_ignored() {
+        return;
+    }
     let (Some(stored), Some(target)) = (backup_of(2_000), RedisServer::builder().arg("key-load-delay", "1000").start())
     else {
         return;

@@ -129,7 +129,8 @@ impl<'a> Trial<'a> {
             if !told.refusals.is_empty() {
                 return self.as_before().map(|()| "ended by a signal, where it may have been refused");
             }
-            let untouched = seen.held == self.before;
+            // A key of the target that expires meanwhile is no write of ours.
+            let untouched = seen.held == self.before || run.everything().contains(" is unchanged");
             happened =
                 if untouched { "ended before the first write, and led back" } else { "ended halfway, and led back" };
             (run, counted_at_once) = self.led_back(run, &words, untouched)?;
