@@ -107,8 +107,10 @@ pub async fn keep(node: &Node, connection: Connection, claim: &Claim, since: Ins
     let pause = claim.ttl / RENEWALS;
     loop {
         let end = since + claim.ttl.saturating_sub(grace);
-        if Instant::now() >= end {
-            return why;
+        let now = Instant::now();
+        if now >= end {
+            // The answer to the last renewal was read too late.
+            return stood_still(end, now, end, claim.ttl).unwrap_or(why);
         }
         let until = (Instant::now() + pause).min(end);
         tokio::time::sleep_until(until).await;

@@ -1,11 +1,22 @@
 //! Commands of others, each in a process group of its own, so that what they start ends with them.
 
 use std::process::ExitStatus;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
+
+/// The groups that run. Whoever leaves at once ends them first: a command under a lock must not outlive it.
+static RUNNING: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+
+/// Kills every group that runs.
+pub fn kill_all() {
+    for pid in RUNNING.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        let _ = kill_process_group(pid, Signal::KILL);
+    }
+}
 
 /// A command that runs, the first of its process group.
 #[derive(Debug)]
@@ -23,6 +34,7 @@ impl Group {
     pub fn start(command: &mut Command) -> std::io::Result<Self> {
         let child = command.process_group(0).spawn()?;
         let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        RUNNING.lock().unwrap_or_else(PoisonError::into_inner).extend(pid);
         Ok(Self { child, pid })
     }
 
@@ -51,6 +63,12 @@ impl Group {
     pub async fn kill(&mut self) -> Option<ExitStatus> {
         self.signal(Signal::KILL);
         self.child.wait().await.ok()
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        RUNNING.lock().unwrap_or_else(PoisonError::into_inner).retain(|pid| Some(*pid) != self.pid);
     }
 }
 

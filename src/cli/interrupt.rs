@@ -9,6 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::printer::Printer;
+use crate::process_group;
 
 /// How long the last line may take.
 const LAST_WORD: std::time::Duration = std::time::Duration::from_millis(200);
@@ -98,6 +99,7 @@ fn is_ignored(number: u8) -> bool {
 /// Leaves at once: a second signal means that nobody waits for an orderly end.
 #[allow(clippy::exit, reason = "the one place that may: nothing is left to return to")]
 fn leave(number: u8, printer: Printer) -> ! {
+    process_group::kill_all();
     // The reader of stderr may have stopped: a line that nobody takes must not hold us.
     let (done, told) = std::sync::mpsc::sync_channel(1);
     std::thread::spawn(move || {

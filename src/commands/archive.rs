@@ -133,13 +133,17 @@ async fn mark(settings: &Settings, name: &str, context: &Context) -> Result<Outc
     let at = DateTime::from_timestamp_micros(mark.time_us).unwrap_or(context.now);
     let point = NamedPoint { name: name.to_owned(), replid, offset: mark.offset, at };
     // A mark is set before something that may go wrong: that nobody archives must be heard now, and not when it has.
-    let Some(archiver) = repository.archiver(instance, SHARD).await? else {
+    let archiver = repository.archiver(instance, SHARD).await?;
+    if archiver.is_none() && repository.timeline(instance, SHARD).await?.is_empty() {
         let text = format!("there is no archive of {instance} in {}", repository.describe());
         return Err(Misuse::which_backup("not_found", text).hint(Hint::MakeArchive).into());
-    };
+    }
     repository.name_point(instance, SHARD, &point).await?;
     let named = format!("`{name}` names offset {} of {instance}", point.offset);
-    let (status, sentence) = match archiver.is_at_work(repository.now()) {
+    let is_at_work = archiver.as_ref().is_some_and(|archiver| archiver.is_at_work(repository.now()));
+    let last =
+        archiver.as_ref().map_or_else(|| "nothing says when it was".to_owned(), |one| heard(one, repository.now()));
+    let (status, sentence) = match is_at_work {
         true => {
             (Status::Ok, format!("{named}; `restore --to-mark {name}` goes back to it once the archive has reached it"))
         }
@@ -148,7 +152,7 @@ async fn mark(settings: &Settings, name: &str, context: &Context) -> Result<Outc
             format!(
                 "{named}, but the archiver is not running ({}): `restore --to-mark {name}` works only if `redis-ops archive` is started \
                  again while the server's replication backlog still holds that offset",
-                heard(&archiver, repository.now())
+                last
             ),
         ),
     };
@@ -253,7 +257,7 @@ async fn status(settings: &Settings, context: &Context) -> Result<Outcome> {
                 times::text(archiver.seen_at)
             ),
         ]);
-        if !is_at_work && !archiver.ended {
+        if !is_at_work {
             silent = format!("; the archiver is not running ({heard})");
         }
     }
@@ -265,7 +269,8 @@ async fn status(settings: &Settings, context: &Context) -> Result<Outcome> {
         ([], Ok(_)) => (Status::Failed, "nothing of the archive can be restored".to_owned()),
         ([], Err(error)) => (Status::Failed, error.to_string()),
         (spans, _) => {
-            let status = if is_whole && silent.is_empty() { Status::Ok } else { Status::Warning };
+            let is_gone = archiver.as_ref().is_some_and(|one| !one.ended && !one.is_at_work(repository.now()));
+            let status = if is_whole && !is_gone { Status::Ok } else { Status::Warning };
             let gaps = match gaps {
                 0 => String::new(),
                 gaps => format!("; {}", words::counted(gaps, "gap")),
@@ -305,6 +310,8 @@ async fn log(settings: &Settings, context: &Context) -> Result<Outcome> {
     }
     let indexes = held.indexes;
     let mut events = Vec::new();
+    // After a restart of the server its offsets begin anew.
+    let several = indexes.windows(2).any(|pair| pair[0].replid != pair[1].replid);
     let mut table = Table::new(&["time", "command", "database", "restore to just before it with"]);
     for (index, event) in indexes.iter().flat_map(|index| index.events.iter().map(move |event| (index, event))) {
         let time = time_of(time_of_command(indexes.iter(), &index.replid, event.before, event.end));
@@ -313,7 +320,12 @@ async fn log(settings: &Settings, context: &Context) -> Result<Outcome> {
                 time.clone().unwrap_or_else(|| "unknown".to_owned()),
                 in_words(event),
                 event.database.to_string(),
-                format!("--to-offset {}", event.before),
+                match several {
+                    true => {
+                        format!("--to-offset {} --timeline {}", event.before, index.replid.get(..8).unwrap_or_default())
+                    }
+                    false => format!("--to-offset {}", event.before),
+                },
             ]);
         }
         events.push(json!({

@@ -111,7 +111,8 @@ impl Search<'_> {
             let places = histories.iter().take(NAMED).map(place).collect();
             return Err(MomentError::Ambiguous { what, places });
         }
-        if let (Some(history), true) = (history, histories.is_empty()) {
+        let is_archived = |history: &str| self.timeline.segments().any(|segment| segment.replid.starts_with(history));
+        if let (Some(history), true) = (history.filter(|history| !is_archived(history)), histories.is_empty()) {
             return Err(MomentError::NotFound(format!(
                 "{what} is in no archived history whose id begins with `{history}`"
             )));

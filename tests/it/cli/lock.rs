@@ -257,3 +257,19 @@ fn an_empty_key_is_refused() {
         assert_eq!(failure(&run), (3, "usage".to_owned()), "{action:?}: {}", run.everything());
     }
 }
+
+#[test]
+fn a_second_signal_leaves_no_job_without_its_lock() {
+    let Some(server) = RedisServer::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    // It takes no notice of being asked.
+    let script = "trap 'touch asked' TERM; sleep 1000 & echo $! > child.new; mv child.new child; touch begun; \
+                  while :; do sleep 0.05; done";
+    let running = lock(&server, "run", &["--", "sh", "-c", script]).dir(folder.path()).spawn();
+    server.wait_for("the job", |_| folder.path().join("begun").exists());
+    running.signal("TERM");
+    server.wait_for("its signal", |_| folder.path().join("asked").exists());
+    running.signal("QUIT");
+    assert_eq!(running.wait().code, 131);
+    is_gone(&folder);
+}
