@@ -37,7 +37,7 @@ pub enum Wanted {
     Latest,
     /// The last one at or before an offset at which the stream may be cut.
     Offset {
-        /// The offset.
+        /// Bytes of the replication stream, as the server counts them.
         offset: u64,
         /// The history that is meant, by the first characters of its replication id; `None`: there may be one only.
         history: Option<String>,

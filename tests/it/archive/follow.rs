@@ -191,9 +191,16 @@ fn a_mark_that_nobody_archives_and_an_archiver_that_is_gone_are_said() {
     let of = |words: &[&str]| lab.run(words).args(["-i", &server.url(), "--name", "x"]).json();
     // As `backup` does, an archiver makes the folder that is not there.
     std::fs::remove_dir(lab.folder.path()).unwrap();
-    let (code, answer) = of(&["archive", "mark", "early"]);
-    assert_eq!((code, answer["error"]["code"].as_str()), (3, Some("not_found")), "{answer:#}");
-    assert!(!lab.folder.path().join("x").exists(), "a mark makes no repository");
+    let early = || {
+        let (code, answer) = of(&["archive", "mark", "early"]);
+        (code, answer["error"]["code"].as_str().map(str::to_owned))
+    };
+    assert_eq!(early(), (2, Some("no_such_bucket".to_owned())));
+    assert!(!lab.folder.path().exists(), "a mark makes no repository");
+
+    lab.backup(&server);
+    assert_eq!(early(), (3, Some("not_found".to_owned())), "backups are no archive");
+    std::fs::remove_dir_all(lab.folder.path()).unwrap();
 
     let running = lab.archiver(&server, &[]);
     lab.backup(&server);
