@@ -53,17 +53,6 @@ const TOLD_BY_THE_REPORT: &[&str] = &[
     contents::FUNCTIONS_REFUSED,
 ];
 
-/// Lines beside those about losses whose warning is that something is not as it is in the backup.
-const CHANGES: &[&str] = &[
-    "rebuilt",
-    "functions_lost",
-    "module_missing",
-    "module_untrusted",
-    "expired",
-    contents::FUNCTIONS_STAY,
-    contents::FUNCTIONS_REFUSED,
-];
-
 /// Another restore into the target is at work.
 pub const LOCKED: &str = "locked";
 
@@ -359,12 +348,6 @@ impl Plan {
         let is_told = |line: &Line| contents::LOSSES.contains(&line.code) || TOLD_BY_THE_REPORT.contains(&line.code);
         let mut warnings = self.lines.iter().filter(|line| line.level == Level::Warning);
         if warnings.any(is_told) || self.is_doubted() { Status::Warning } else { Status::Ok }
-    }
-
-    /// Whether what the target would hold is not all that the backup holds, or not as it is there.
-    fn changes_data(&self) -> bool {
-        let changes = |line: &Line| contents::LOSSES.contains(&line.code) || CHANGES.contains(&line.code);
-        self.lines.iter().any(|line| line.level == Level::Warning && changes(line))
     }
 
     /// Adds what the newest verification of the backup has found, if it found damage.

@@ -2,12 +2,29 @@
 
 use std::time::Duration;
 
-use super::{Candidate, Plan};
+use super::{Candidate, Level, Line, Plan, contents};
 use crate::explain::Status;
 use crate::figures::span;
 use crate::restore::tally::FailedKey;
 
+/// Lines beside those about losses whose warning is that something is not as it is in the backup.
+const CHANGES: &[&str] = &[
+    "rebuilt",
+    "functions_lost",
+    "module_missing",
+    "module_untrusted",
+    "expired",
+    contents::FUNCTIONS_STAY,
+    contents::FUNCTIONS_REFUSED,
+];
+
 impl Plan {
+    /// Whether what the target would hold is not all that the backup holds, or not as it is there.
+    fn changes_data(&self) -> bool {
+        let changes = |line: &Line| contents::LOSSES.contains(&line.code) || CHANGES.contains(&line.code);
+        self.lines.iter().any(|line| line.level == Level::Warning && changes(line))
+    }
+
     /// Whether the backup can be restored into the target, with the names of both sides; `foreseen`: how the restore ends, as far as the plan knows.
     /// `names`: names the keys of a line that refuses, behind its text.
     pub fn sentence(
