@@ -41,4 +41,17 @@ cargo clippy --locked --all-targets -- -D warnings
 if cargo deny --version >/dev/null 2>&1; then cargo deny --locked check; fi
 # Most tests wait for servers most of the time.
 export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$(($(nproc) * 2))}
-cargo test --locked --no-fail-fast "$@"
+mkdir -p "$root/target" && log=$root/target/tests.log
+cargo test --locked --no-fail-fast "$@" 2>&1 | tee "$log" && exit 0
+
+# A second look, alone, at the few that failed beside a thousand others: a fault of the code shows again, a machine that was too busy does
+# not. What passes only now is still a defect of the test: it is named here, and what it said the first time stands above.
+mapfile -t failed < <(sed -n 's/^test \([a-z0-9_:]*\) \.\.\. FAILED$/\1/p' "$log" | sort -u)
+counted=$(sed -n 's/^test result: FAILED\..* \([0-9]*\) failed;.*/\1/p' "$log" | awk '{ all += $1 } END { print all + 0 }')
+if [ "${#failed[@]}" -gt 3 ] || [ "${#failed[@]}" -ne "$counted" ] || [ "${#failed[@]}" -eq 0 ] ||
+  grep -q "process didn't exit successfully" "$log"; then
+  exit 1
+fi
+printf '\nonce more, alone: %s\n' "${failed[*]}"
+RUST_TEST_THREADS=1 cargo test --locked --lib --test it -- --exact "${failed[@]}"
+printf 'failed beside the others, passed alone: %s\n' "${failed[@]}"
