@@ -38,6 +38,11 @@ impl Pace {
         Self { rate, begun: None, done: 0 }
     }
 
+    /// Whether there is a limit.
+    pub fn is_limited(&self) -> bool {
+        self.rate.is_some()
+    }
+
     /// How many bytes to collect before they are sent: a tenth of a second's worth, so that the pace is even.
     pub fn piece(&self, usual: usize) -> usize {
         match self.rate {

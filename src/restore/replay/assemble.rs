@@ -161,6 +161,11 @@ impl Assembler {
         self.outbox.is_closed()
     }
 
+    /// How many bytes of the backup to read at once: see [`Outbox::stride`].
+    pub fn stride(&self) -> usize {
+        self.outbox.stride()
+    }
+
     /// Number of keys that were read so far.
     pub fn keys_read(&self) -> u64 {
         self.ordinal

@@ -99,6 +99,11 @@ impl Outbox {
         }
     }
 
+    /// How many bytes of the backup to read at once: no more than a tenth of a second's worth where a rate slows the restore down.
+    pub fn stride(&self) -> usize {
+        if self.pace.is_limited() { self.usual } else { usize::MAX }
+    }
+
     /// How many primaries take commands; 1 for one server.
     pub fn n_primaries(&self) -> usize {
         self.parked.len()

@@ -235,13 +235,11 @@ struct Sending<'a> {
     ended: bool,
 }
 
-impl Take for Sending<'_> {
-    type Error = ReadError;
-
-    fn take(&mut self, chunk: &[u8]) -> Result<(), ReadError> {
+impl Sending<'_> {
+    fn take_piece(&mut self, piece: &[u8]) -> Result<(), ReadError> {
         let Self { reading, scanner, deferred, ended } = self;
         // The journal says it before it is so: what a run that dies has sent is known to the next one.
-        let ahead = reading.assembler.keys_read() + chunk.len() as u64 / SHORTEST_KEY + 2;
+        let ahead = reading.assembler.keys_read() + piece.len() as u64 / SHORTEST_KEY + 2;
         if ahead > reading.reserved {
             reading.reserved = (ahead + RESERVED).max(reading.before.sent);
             reading.write_journal(deferred);
@@ -251,14 +249,29 @@ impl Take for Sending<'_> {
             }
         }
         // Blocks where the target is slower than the source: the budget gives room only for what was sent.
-        scanner.push(chunk, &mut reading.assembler)?;
-        reading.progress.advance(chunk.len() as u64);
+        scanner.push(piece, &mut reading.assembler)?;
+        reading.progress.advance(piece.len() as u64);
         reading.created = reading.created.take().map(|created| keep_names(created, &reading.ledger));
         // A key that was sent in part is sent to its end: half of it would be left under its temporary name.
         *ended = reading.ledger.is_stopped() || reading.cancel.is_cancelled() && !reading.assembler.is_within_a_key();
         if !*ended {
             reading.assembler.tick();
             reading.checkpoint(deferred);
+        }
+        Ok(())
+    }
+}
+
+impl Take for Sending<'_> {
+    type Error = ReadError;
+
+    fn take(&mut self, chunk: &[u8]) -> Result<(), ReadError> {
+        // With a slow rate one chunk takes minutes: progress, the journal and the clock must not wait for its end.
+        for piece in chunk.chunks(self.reading.assembler.stride()) {
+            self.take_piece(piece)?;
+            if self.ended {
+                break;
+            }
         }
         Ok(())
     }
