@@ -1,8 +1,10 @@
 //! Up, degraded or down, with reasons: one connection and one round trip. A node of a cluster is asked on one more how the cluster is,
-//! and whoever requires that a server takes writes has it asked on one more whether it would ([`writes`]).
+//! whoever requires that a server takes writes has it asked on one more whether it would ([`writes`]), and where clients are blocked they are
+//! looked at on one more ([`paused`]).
 
 mod cluster;
 mod judge;
+mod paused;
 mod writes;
 
 use std::path::Path;
@@ -147,6 +149,11 @@ pub async fn check(node: &Node, level: Level, restores: Option<&Path>) -> Result
     }
     if let Some(Err(refused)) = ping {
         health.refuses(&refused, level);
+    }
+    if level > Level::Live
+        && let Some(reason) = paused::look(&node, &info).await
+    {
+        health.add(Some(Level::Writable), level, reason);
     }
     let seen = match facts.mode {
         Mode::Cluster => cluster::look(&node).await,

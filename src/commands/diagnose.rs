@@ -129,6 +129,7 @@ async fn once(settings: &Settings, context: &Context) -> Result<(Outcome, String
                 if !fix.contains("--intrinsic-latency") {
                     *fix = fix.replace("redis-cli", &server.redis_cli());
                 }
+                of_this_server(fix, &server.as_typed());
             };
             for finding in &mut report.judgement.findings {
                 finding.fix.iter_mut().for_each(as_typed);
@@ -157,6 +158,17 @@ async fn once(settings: &Settings, context: &Context) -> Result<(Outcome, String
         Origin::Backup(backup) => keys::at_rest(backup, &options, context).await?,
     };
     Ok(outcome(&report, &subject, settings, context, &trend))
+}
+
+/// Lets a command of ours that a fix names ask the server that was examined, and not the one that it would ask by default.
+fn of_this_server(fix: &mut String, server: &str) {
+    let asks = ["redis-ops diagnose", "redis-ops health", "redis-ops backup"].iter().any(|own| fix.starts_with(own));
+    let (command, remark) =
+        fix.split_once(" (").map_or((fix.as_str(), None), |(command, remark)| (command, Some(remark)));
+    if asks && ![" -i ", " --host ", " --instance "].iter().any(|option| command.contains(option)) {
+        let remark = remark.map(|remark| format!(" ({remark}")).unwrap_or_default();
+        *fix = format!("{command} -i {server}{remark}");
+    }
 }
 
 fn options(settings: &Settings, context: &Context) -> Result<diagnose::Options> {

@@ -68,6 +68,14 @@ pub struct Client {
     pub tot_net_out: u64,
 }
 
+/// Commands that write and wait for nothing: whoever is blocked in one of them is held back.
+const WRITES: &[&str] = &[
+    "set", "setex", "psetex", "setnx", "getset", "append", "incr", "incrby", "decr", "decrby", "mset", "hset", "hmset",
+    "hincrby", "hdel", "lpush", "rpush", "lpop", "rpop", "ltrim", "sadd", "srem", "spop", "zadd", "zrem", "zincrby",
+    "xadd", "xack", "del", "unlink", "expire", "pexpire", "eval", "evalsha", "fcall", "exec", "publish", "flushall",
+    "flushdb",
+];
+
 impl Client {
     /// Parses an answer; lines without an id are skipped.
     pub fn parse_list(bytes: &[u8]) -> Vec<Self> {
@@ -130,6 +138,11 @@ impl Client {
     /// Waits in BLPOP, XREAD BLOCK, WAIT and the like.
     pub fn is_blocked(&self) -> bool {
         self.flags.contains('b')
+    }
+
+    /// Is blocked in a command that waits for nothing: the server holds writes back, as during `CLIENT PAUSE` or a failover.
+    pub fn is_held(&self) -> bool {
+        self.is_blocked() && WRITES.contains(&self.cmd.as_str())
     }
 
     /// The address without the port.

@@ -45,6 +45,12 @@ pub(super) const CASES: &[Case_] = &[
         QUIET,
         "seconds 3600\nmaxclients:10000\nconnected_clients:2100\nbefore connected_clients:2000\ntotal_connections_received:5100\nbefore total_connections_received:5000",
     ),
+    // A leak far from the limit: connections that have come for a quarter of a minute, and stay.
+    (
+        "C47",
+        W,
+        "maxclients:10000\nconnected_clients:330\nbefore connected_clients:310\ntotal_connections_received:5020\nbefore total_connections_received:5000\nclients 100 age=1\nclients 100 age=6\nclients 100 age=12",
+    ),
     ("C48", C, "waiting 409\nconfig tcp-backlog 511"),
     ("C48", C, "waiting 100\nconfig tcp-backlog 100"),
     ("C48", QUIET, "waiting 408\nconfig tcp-backlog 511"),
@@ -115,6 +121,12 @@ pub(super) const CASES: &[Case_] = &[
     ("K18", W, "cmdstat_flushdb:calls=1,usec=9\nbefore cmdstat_flushdb:calls=1,usec=9\nslow 20000 60 FLUSHDB ASYNC"),
     ("K18", W, "-db0\ncmdstat_flushall:calls=1,usec=9\nbefore cmdstat_flushall:calls=1,usec=9"),
     ("K18", I, "cmdstat_flushall:calls=1,usec=9\nbefore cmdstat_flushall:calls=1,usec=9"),
+    // A few keys have been written since; most of what there was is gone.
+    (
+        "K18",
+        W,
+        "db0:keys=1,expires=0,avg_ttl=0\nused_memory_startup:900000\nused_memory:1000000\nused_memory_peak:2000000\ncmdstat_flushall:calls=1,usec=9\nbefore cmdstat_flushall:calls=1,usec=9",
+    ),
     ("K18", QUIET, "slow 20000 7200 FLUSHALL"),
     ("K18", QUIET, "-db0"),
     // Redis before 5.0, KeyDB and Dragonfly do not tell it in bytes.

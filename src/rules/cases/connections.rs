@@ -12,6 +12,12 @@ pub(super) const CASES: &[Case_] = &[
     ("C03", W, "total_connections_received:1020\nbefore total_connections_received:1000\nclients 3 age=2"),
     ("C03", C, "total_connections_received:1200\nbefore total_connections_received:1000\nclients 3 age=2"),
     ("C03", QUIET, "total_connections_received:1020\nbefore total_connections_received:1000\nclients 3 age=500"),
+    // Those that have come are still there: a pool that fills, or a leak.
+    (
+        "C03",
+        QUIET,
+        "total_connections_received:1020\nbefore total_connections_received:1000\nconnected_clients:30\nbefore connected_clients:10\nclients 30 age=1",
+    ),
     ("C03", QUIET, "total_connections_received:1009\nbefore total_connections_received:1000\nclients 3 age=2"),
     ("C04", W, "clients 120 idle=4000\nclients 80 idle=1"),
     ("C04", C, "clients 500 idle=4000"),

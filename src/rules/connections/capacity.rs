@@ -48,7 +48,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         reads: "total_connections_received between two readings, ages in CLIENT LIST",
         asks: &[Question::Clients],
         limits: &[("warning", 10.0), ("critical", 100.0), ("age", 10.0)],
-        threshold: "more than {warning} connections are opened a second and their median age is below {age} s; critical: above {critical} a second",
+        threshold: "more than {warning} connections a second are opened and closed again, and the median age is below {age} s; critical: above {critical} a second",
         why: "without a connection pool every request pays for a handshake, which is expensive with TLS",
         fix: &["use a connection pool in the application"],
         examine: churn,
@@ -163,7 +163,11 @@ fn refused(case: &Case<'_>) -> Judged {
 }
 
 fn churn(case: &Case<'_>) -> Judged {
-    let rate = case.delta("total_connections_received")?.rate();
+    let came = case.delta("total_connections_received")?;
+    // Those that stay are a pool that fills, or a leak (C47): only what was closed again was short-lived.
+    let before = case.snapshot.comparable()?.info.u64("connected_clients");
+    let stayed = before.zip(case.number("connected_clients").ok()).map_or(0, |(then, now)| now.saturating_sub(then));
+    let rate = came.amount.saturating_sub(stayed) as f64 / came.seconds;
     let mut ages: Vec<u64> = case.applications()?.iter().map(|client| client.age).collect();
     ages.sort_unstable();
     // With nobody left connected the churn is complete.

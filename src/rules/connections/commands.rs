@@ -5,7 +5,7 @@ use super::super::judged::Judged;
 use super::super::rule::{RULE, Rule, Topic};
 use crate::finding::Finding;
 use crate::introspection::Question;
-use crate::replies::SlowEntry;
+use crate::replies::{DeniedAccess, SlowEntry};
 
 const C: Rule = Rule { topic: Topic::Connections, ..RULE };
 
@@ -287,15 +287,17 @@ fn errors(case: &Case<'_>) -> Judged {
         let finding = finding.evidence("errors", errors.amount).evidence("share", super::super::case::percent(share));
         let finding = gained.iter().take(3).fold(finding, |finding, (count, name)| finding.evidence(name, *count));
         let name = outage.or(gained.first()).map_or("", |(_, name)| name.as_str());
+        let denied = denied(case);
         let finding = match failing_command(case) {
-            Some((command, count)) => {
+            // The access list says who was refused what; the counters of commands mix that with others.
+            Some((command, count)) if name != "NOPERM" || denied.is_empty() => {
                 let sender = last_sender(case, &command);
                 let finding = finding.evidence("command", command).evidence("its_errors", count);
                 sender.into_iter().fold(finding, |finding, sender| finding.evidence("last_sent_by", sender))
             }
-            None => finding,
+            _ => finding,
         };
-        if name == "NOPERM" { refused_access(case, finding) } else { finding.fix(meaning(name)) }
+        if name == "NOPERM" { refused_access(&denied, finding) } else { finding.fix(meaning(name)) }
     }))
 }
 
@@ -321,29 +323,51 @@ fn last_sender(case: &Case<'_>, command: &str) -> Option<String> {
     owners.into_iter().max_by_key(|(_, count)| *count).map(|(owner, _)| owner)
 }
 
-/// Who was refused what by the access list, and what would allow it.
-fn refused_access(case: &Case<'_>, finding: Finding) -> Finding {
-    let denied = case.snapshot.answers.denied.got().map_or(&[][..], Vec::as_slice);
-    let Some(last) = denied.iter().find(|entry| entry.reason != "auth") else { return finding.fix("ACL LOG 10") };
+/// What the access list has refused, but for logins: the last ones first.
+fn denied<'a>(case: &Case<'a>) -> Vec<&'a DeniedAccess> {
+    let all = case.snapshot.answers.denied.got().map_or(&[][..], Vec::as_slice);
+    all.iter().filter(|entry| entry.reason != "auth").collect()
+}
+
+/// Who was refused what by the access list, and what would allow it: a fix for each, since one does not mend the other.
+fn refused_access(denied: &[&DeniedAccess], finding: Finding) -> Finding {
     let shown = |text: &str| crate::introspection::keyspace::escaped(text.as_bytes());
-    let (user, object) = (shown(&last.username), shown(&last.object));
-    let rule = match last.reason.as_str() {
-        "command" => Some(format!("+{object}")),
-        // The beginning of the name stands for all that are named so.
-        "key" => object.split_once(':').map(|(prefix, _)| format!("~{prefix}:*")).or(Some(format!("~{object}"))),
-        "channel" => Some(format!("&{object}")),
-        _ => None,
+    let Some((last, others)) = denied.split_first() else { return finding.fix("ACL LOG 10") };
+    let object = match last.reason.as_str() {
+        what @ ("command" | "channel") => what,
+        _ => "key",
     };
-    let finding = finding
-        .evidence("user", user.as_str())
+    let mut finding = finding
+        .evidence("user", shown(&last.username))
         .evidence("refused", last.reason.as_str())
-        .evidence("key", object.as_str())
+        .evidence(object, shown(&last.object))
+        .evidence("times", last.count)
         .evidence("last_address", last.addr.as_str())
         .fix("ACL LOG 10");
-    match rule.filter(|rule| !rule.contains(' ') && !user.is_empty()) {
-        Some(rule) => finding.fix(format!("ACL SETUSER {user} {rule} (if that is meant to be allowed)")),
-        None => finding,
+    if let Some(other) = others.first() {
+        let DeniedAccess { username, reason, object, count, .. } = other;
+        finding = finding
+            .evidence("also_refused", format!("{reason} {} of {}, {count} times", shown(object), shown(username)));
     }
+    let mut fixes: Vec<String> = denied.iter().take(SHOWN).filter_map(|entry| allowing(entry, &shown)).collect();
+    fixes.dedup();
+    fixes.into_iter().fold(finding, Finding::fix)
+}
+
+/// So many refusals get a fix.
+const SHOWN: usize = 3;
+
+fn allowing(entry: &DeniedAccess, shown: &impl Fn(&str) -> String) -> Option<String> {
+    let (user, object) = (shown(&entry.username), shown(&entry.object));
+    let rule = match entry.reason.as_str() {
+        "command" => format!("+{object}"),
+        // The beginning of the name stands for all that are named so.
+        "key" => object.split_once(':').map_or(format!("~{object}"), |(prefix, _)| format!("~{prefix}:*")),
+        "channel" => format!("&{object}"),
+        _ => return None,
+    };
+    let typed = !rule.contains(' ') && !user.is_empty();
+    typed.then(|| format!("ACL SETUSER {user} {rule} (if that is meant to be allowed)"))
 }
 
 /// What to do about an error.

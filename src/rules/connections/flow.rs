@@ -88,18 +88,9 @@ fn paused(case: &Case<'_>) -> Judged {
     Ok(Some(finding.evidence("paused_actions", actions).evidence("paused_reason", reason).evidence("left_ms", left)))
 }
 
-/// Commands that write and wait for nothing: who is blocked in one of them is paused.
-const WRITES: &[&str] = &[
-    "set", "setex", "psetex", "setnx", "getset", "append", "incr", "incrby", "decr", "decrby", "mset", "hset", "hmset",
-    "hincrby", "hdel", "lpush", "rpush", "lpop", "rpop", "ltrim", "sadd", "srem", "spop", "zadd", "zrem", "zincrby",
-    "xadd", "xack", "del", "unlink", "expire", "pexpire", "eval", "evalsha", "fcall", "exec", "publish", "flushall",
-    "flushdb",
-];
-
 fn paused_by_clients(case: &Case<'_>) -> Judged {
     let clients = case.clients()?;
-    let held: Vec<&Client> =
-        clients.iter().filter(|client| client.is_blocked() && WRITES.contains(&client.cmd.as_str())).collect();
+    let held: Vec<&Client> = clients.iter().filter(|client| client.is_held()).collect();
     let Some(longest) = held.iter().max_by_key(|client| client.idle) else { return Ok(None) };
     let critical = longest.idle as f64 * 1000.0 > case.limit("critical");
     let finding = if critical { case.critical() } else { case.warning() };

@@ -5,6 +5,7 @@ use super::super::judged::Judged;
 use super::super::rule::{RULE, Rule, Topic};
 use super::capacity::by_owner;
 use crate::introspection::Question;
+use crate::replies::Client;
 
 pub(in super::super) const RULES: &[Rule] = &[Rule {
     id: "C47",
@@ -12,8 +13,8 @@ pub(in super::super) const RULES: &[Rule] = &[Rule {
     title: "connections are opened and not closed",
     reads: "connected_clients and total_connections_received of two readings, ages in CLIENT LIST",
     asks: &[Question::Clients],
-    limits: &[("warning", 3600.0), ("critical", 300.0), ("opened", 10.0), ("kept", 0.8), ("usage", 0.2)],
-    threshold: "of at least {opened} new connections between two readings {kept%} stay open, {usage%} of maxclients is in use, and at this rate all are used within {warning} s (critical: {critical} s)",
+    limits: &[("warning", 3600.0), ("critical", 300.0), ("opened", 10.0), ("kept", 0.8), ("usage", 0.2), ("each", 5.0)],
+    threshold: "of at least {opened} new connections between two readings {kept%} stay open, {usage%} of maxclients is in use or as many came in each of the last three times {each} s, and at this rate all are used within {warning} s (critical: {critical} s)",
     why: "an application does not close its connections or return them to its pool: when maxclients is reached, nobody can connect",
     fix: &[
         "CLIENT LIST",
@@ -34,9 +35,12 @@ fn leak(case: &Case<'_>) -> Judged {
     let grown = now.saturating_sub(before) as f64;
     let kept = grown / came.amount.max(1) as f64;
     let usage = now as f64 / limit as f64;
-    let leaks =
-        came.amount as f64 >= case.limit("opened") && kept >= case.limit("kept") && usage >= case.limit("usage");
-    if !leaks {
+    if (came.amount as f64) < case.limit("opened") || kept < case.limit("kept") {
+        return Ok(None);
+    }
+    // A pool opens its connections at once; a leak goes on.
+    let clients = case.snapshot.answers.clients.got().map_or(&[][..], Vec::as_slice);
+    if usage < case.limit("usage") && !goes_on(clients, case.limit("each"), grown / came.seconds) {
         return Ok(None);
     }
     let seconds = limit.saturating_sub(now) as f64 / (grown / came.seconds);
@@ -48,10 +52,18 @@ fn leak(case: &Case<'_>) -> Judged {
         .evidence("opened", came.amount)
         .evidence("still_there", percent(kept.min(1.0)));
     // The youngest connections are those that came meanwhile.
-    let clients = case.snapshot.answers.clients.got().map_or(&[][..], Vec::as_slice);
     let young = clients.iter().filter(|client| client.age as f64 <= came.seconds + 60.0);
     Ok(Some(match by_owner(young).first() {
         Some((owner, count)) => finding.evidence("most_of", owner.as_str()).evidence("its_connections", *count),
         None => finding,
     }))
+}
+
+/// Whether connections that are still open came at half this rate or more in each of three spans of `each` seconds until now.
+fn goes_on(clients: &[Client], each: f64, rate: f64) -> bool {
+    let came_in = |span: u32| {
+        let (from, to) = (each * f64::from(span), each * f64::from(span + 1));
+        clients.iter().filter(|client| (from..to).contains(&(client.age as f64))).count()
+    };
+    (0..3).all(|span| came_in(span) as f64 >= rate * each / 2.0)
 }

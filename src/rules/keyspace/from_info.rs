@@ -96,10 +96,10 @@ pub(in super::super) const RULES: &[Rule] = &[
     Rule {
         id: "K18",
         title: "all keys were deleted",
-        reads: "INFO commandstats of FLUSHALL and FLUSHDB, SLOWLOG, INFO keyspace",
+        reads: "INFO commandstats of FLUSHALL and FLUSHDB, SLOWLOG, INFO keyspace, used_memory_peak",
         asks: &[Question::Slowlog],
-        limits: &[("minutes", 60.0)],
-        threshold: "FLUSHALL or FLUSHDB was called; critical: between two readings, or in the slow log of the last {minutes} minutes while no keys are left; warning: in that slow log, or no keys are left; otherwise info",
+        limits: &[("minutes", 60.0), ("shrunk", 3.0), ("bytes", 262_144.0)],
+        threshold: "FLUSHALL or FLUSHDB was called; critical: between two readings, or in the slow log of the last {minutes} minutes while no keys are left; warning: in that slow log, or no keys are left, or the data took {shrunk} times as much memory once, and {bytes} bytes more; otherwise info",
         why: "the data is lost, unless a backup or a disconnected replica has it",
         fix: &[
             "redis-ops list",
@@ -130,13 +130,20 @@ fn flushed(case: &Case<'_>) -> Judged {
         };
     }
     let (keys, _) = case.snapshot.keys_and_expires();
+    // An application writes on: a few keys say nothing of those that were deleted.
+    let [peak, used, startup] =
+        ["used_memory_peak", "used_memory", "used_memory_startup"].map(|name| case.number_or_zero(name));
+    let (peak, used) = (peak.saturating_sub(startup) as f64, used.saturating_sub(startup) as f64);
+    let has_shrunk = peak >= used * case.limit("shrunk") && peak - used >= case.limit("bytes");
     let finding = match (meanwhile > 0, last.is_some(), keys == 0) {
         (true, ..) | (_, true, true) => case.critical(),
         (_, true, _) | (_, _, true) => case.warning(),
+        _ if has_shrunk => case.warning(),
         _ => case.info(),
     };
     let finding = finding.evidence("calls_since_start", total.max(1)).evidence("keys_now", keys);
     let finding = if meanwhile > 0 { finding.evidence("calls_between_readings", meanwhile) } else { finding };
+    let finding = if has_shrunk { finding.evidence("used_memory_peak", peak as u64 + startup) } else { finding };
     Ok(Some(match last {
         Some(entry) => {
             let at = i64::try_from(entry.at).ok().and_then(|at| chrono::DateTime::from_timestamp(at, 0));

@@ -13,6 +13,11 @@ use crate::replies::HotKeys;
 /// Days without use from which a key is cold; the look at the keys counts by it.
 const COLD_DAYS: f64 = crate::introspection::keyspace::COLD_DAYS as f64;
 
+/// One read of the key each second instead of thousands.
+const CACHE: &str = "cache the value in the application for a second or two";
+/// The work for one key becomes work for several, which need not lie on one node.
+const COPIES: &str = "store copies under several names, and read one at random";
+
 pub(in super::super) const RULES: &[Rule] = &[
     Rule {
         id: "K07",
@@ -31,11 +36,7 @@ pub(in super::super) const RULES: &[Rule] = &[
                     or of the estimated accesses (at least {uses}), or one slot takes that share of a node's processor time; \
                     warning: {rate} commands a second go to at most {in_use} keys, of at least a hundred",
         why: "one thread serves this key: neither a cluster nor a larger machine helps",
-        fix: &[
-            "CLUSTER GETKEYSINSLOT <slot> 10 (where only the slot is known)",
-            "cache the value in the application for a second or two",
-            "store copies under several names, and read one at random",
-        ],
+        fix: &[CACHE, COPIES, "CLUSTER GETKEYSINSLOT <slot> 10 (in a cluster, where only the slot is known)"],
         source: "Redis documentation, HOTKEYS; redis#15375 on why not to switch to LFU to find out",
         weight: 59,
         examine: hot_key,
@@ -91,6 +92,11 @@ fn hot_key(case: &Case<'_>) -> Judged {
     )
 }
 
+/// What helps where the key is known.
+fn with_known_key(finding: Finding) -> Finding {
+    finding.fix(CACHE).fix(COPIES)
+}
+
 fn from_hot_keys(case: &Case<'_>, hot: &HotKeys) -> Option<Finding> {
     let share = |list: &[(Vec<u8>, u64)], total: u64| {
         let (key, amount) = list.iter().max_by_key(|(_, amount)| *amount)?;
@@ -105,7 +111,7 @@ fn from_hot_keys(case: &Case<'_>, hot: &HotKeys) -> Option<Finding> {
         (None, Some(network)) => ("network bytes", network),
         (None, None) => return None,
     };
-    case.grade(share).map(|finding| {
+    case.grade(share).map(with_known_key).map(|finding| {
         finding
             .evidence("key", key)
             .evidence("share", percent(share))
@@ -123,7 +129,7 @@ fn from_frequencies(case: &Case<'_>) -> Option<Option<Finding>> {
     let all = all * keyspace.total.max(keyspace.seen) as f64 / keyspace.seen.max(1) as f64;
     let share = hottest.uses / all.max(1.0);
     let finding = if hottest.uses >= case.limit("uses") { case.grade(share) } else { None };
-    Some(finding.map(|finding| {
+    Some(finding.map(with_known_key).map(|finding| {
         finding
             .evidence("key", hottest.key.as_str())
             .evidence("share", percent(share))
@@ -142,7 +148,7 @@ fn from_idle_times(case: &Case<'_>) -> Option<Option<Finding>> {
     let in_use = idle.just_used_keys as f64 * keyspace.total.max(idle.keys) as f64 / idle.keys as f64;
     let hot = rate >= case.limit("rate") && in_use >= 1.0 && in_use <= case.limit("in_use");
     Some(hot.then(|| {
-        case.warning()
+        with_known_key(case.warning())
             .evidence("key", idle.just_used.join(" "))
             .evidence("commands_per_second", rate.round())
             .evidence("of", "the keys that were used within the last second")
@@ -165,7 +171,7 @@ fn from_slots(case: &Case<'_>) -> Option<Option<Finding>> {
             .evidence("of", "processor µs of this node")
             .evidence("keys_in_slot", hottest.keys)
             .fix(format!("CLUSTER GETKEYSINSLOT {} 10", hottest.slot))
-            .fix("cache the value in the application for a second or two")
+            .fix(CACHE)
     }))
 }
 

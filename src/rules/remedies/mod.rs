@@ -83,6 +83,7 @@ fn back(name: &str, value: &str, config: Option<&Config>) -> String {
         None => config.get(name).map(str::to_owned),
     });
     match now {
+        Some(now) if now.is_empty() && name == "dir" => "nothing to undo: the old folder is gone".to_owned(),
         Some(now) if now.is_empty() || now.contains(' ') => format!("CONFIG SET {name} \"{now}\""),
         Some(now) => format!("CONFIG SET {name} {now}"),
         None => format!("CONFIG SET {name} <old value> (note it first: `CONFIG GET {name}`)"),
@@ -98,6 +99,7 @@ mod tests {
         let config: Config = [
             ("maxmemory", "100"),
             ("save", ""),
+            ("dir", ""),
             ("client-output-buffer-limit", "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60"),
         ]
         .into_iter()
@@ -106,6 +108,8 @@ mod tests {
         let undo = |fix| of(fix, Some(&config)).undo;
         assert_eq!(undo("CONFIG SET maxmemory 200mb (undo: CONFIG SET maxmemory 100)"), "CONFIG SET maxmemory 100");
         assert_eq!(undo("CONFIG SET save \"3600 1\""), "CONFIG SET save \"\"");
+        // A server whose folder was removed says that it has none.
+        assert_eq!(undo("CONFIG SET dir /data"), "nothing to undo: the old folder is gone");
         assert_eq!(
             undo("CONFIG SET client-output-buffer-limit \"replica 512mb 256mb 120\""),
             "CONFIG SET client-output-buffer-limit \"replica 268435456 67108864 60\""

@@ -78,7 +78,14 @@ fn paused_writes_are_no_writes_and_a_pause_of_all_is_silence() {
         let (code, answer) =
             RedisOps::new().args(["health", "-i", &server.url(), "--require", "writable", "--timeout", "500ms"]).json();
         assert_eq!((code, &answer["reasons"][0]["code"]), (2, &"paused".into()), "{}: {answer:#}", installed.name);
+        // Once a client waits, nobody has to ask for a write to see it.
+        let mut writer = server.client();
+        writer.send(&[b"DEL", b"nobody"]).expect("it can be sent");
+        server.wait_for("the write to wait", |server| server.info("blocked_clients") == "1");
+        let (code, answer) = RedisOps::new().args(["health", "-i", &server.url()]).json();
+        assert_eq!((code, &answer["reasons"][0]["code"]), (1, &"paused".into()), "{}: {answer:#}", installed.name);
         server.ok(&["CLIENT", "UNPAUSE"]);
+        drop(writer);
         levels(&server, [0, 0, 0], "");
         is_untouched(&server);
         let mut client = server.client();

@@ -52,6 +52,35 @@ fn writes_that_somebody_has_paused() {
     }
 }
 
+/// One is refused for its command, the other for its key: what mends the one does not mend the other.
+#[test]
+fn what_the_access_list_refuses_is_told_apart_and_each_has_its_fix() {
+    for installed in of(&["redis-server-6.2", "redis-server-8.10", "valkey-server-9.1"]) {
+        let Some(server) = start(&installed, &[]) else { return };
+        server.ok(&["ACL", "SETUSER", "app", "on", ">app-password", "~app:*", "+@read"]);
+        let mut app = server.client();
+        app.ask(&[b"AUTH", b"app", b"app-password"]).expect("an answer");
+        let _storm = Repeat::new(move || {
+            let _ = app.ask(&[b"SET", b"app:1", b"x"]);
+            let _ = app.ask(&[b"GET", b"other:7"]);
+            std::thread::sleep(MS(2));
+        });
+        let window = ["--window", "500ms"];
+        let diagnosis = Diagnosis::of(&server, "connections", &window);
+        let finding = diagnosis.first_is("C25");
+        let evidence = &finding["evidence"];
+        assert_eq!(evidence["user"], "app", "{}: {finding:#}", installed.name);
+        let (named, other) = match evidence["refused"].as_str() {
+            Some("command") => (evidence["command"] == "set" && evidence["key"].is_null(), "key other:7"),
+            _ => (evidence["key"] == "other:7" && evidence["command"].is_null(), "command set"),
+        };
+        let also = evidence["also_refused"].as_str().unwrap_or_default();
+        assert!(named && also.starts_with(other), "{}: {finding:#}", installed.name);
+        apply(&server, finding);
+        Diagnosis::of(&server, "connections", &window).is_silent("C25");
+    }
+}
+
 #[test]
 fn a_limit_that_is_more_than_the_container_has() {
     let Some(server) = server(&[("maxmemory", "200mb")]) else { return };
@@ -251,7 +280,8 @@ fn commands_on_keys_of_another_type() {
         assert_eq!(evidence["command"], "lpush", "{}: {finding:#}", installed.name);
         let sender = evidence["last_sent_by"].as_str().unwrap_or_default();
         assert!(sender.starts_with("shop-worker@"), "{}: {finding:#}", installed.name);
-        follow(finding, "redis-ops diagnose keyspace");
+        // Typed as it is printed it asks this server.
+        follow(finding, &format!("redis-ops diagnose keyspace -i {}", server.url()));
         drop(storm);
         Diagnosis::of(&server, "connections", &["--window", "300ms"]).is_silent("C25");
     }

@@ -231,6 +231,7 @@ fn one_key_that_everybody_reads() {
     server.pipe((0..100_000).map(|_| vec![b"GET".as_slice(), b"user:7"]));
     let diagnosis = Diagnosis::of(&server, "keyspace", &[]);
     let finding = diagnosis.first_is("K07");
+    assert!(!finding["fix"].to_string().contains("CLUSTER"), "no cluster, and the key is known: {finding:#}");
     assert_eq!(
         (&finding["evidence"]["key"], &finding["severity"]),
         (&"user:7".into(), &"critical".into()),
