@@ -204,8 +204,8 @@ async fn backup_age(settings: &Settings, server: &Server, options: &diagnose::Op
 /// Seconds since the last backup; a clock that goes wrong makes it no older than now.
 pub(super) fn age_of(newest: Option<&Newest>, now: DateTime<Utc>) -> Part<Option<u64>> {
     let age = |newest: &Newest| {
-        let created_at = newest.backup.as_ref()?.created_at;
-        Some(u64::try_from((now - created_at).num_seconds()).unwrap_or(0))
+        let from = newest.backup.as_ref()?.data_from();
+        Some(u64::try_from((now - from).num_seconds()).unwrap_or(0))
     };
     newest.map_or(Part::NotAsked, |newest| Part::Got(age(newest)))
 }

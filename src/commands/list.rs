@@ -256,7 +256,7 @@ fn row(listed: &Listed, now: DateTime<Utc>) -> [String; 9] {
     [
         name,
         manifest.created_at.format("%Y-%m-%d %H:%M").to_string(),
-        age(now, manifest.created_at),
+        age(now, manifest.data_from()),
         published_as(manifest) + pinned(listed),
         manifest.census.as_ref().map_or_else(|| "?".to_owned(), |census| words::count(census.keys)),
         words::bytes(manifest.shards.iter().map(|shard| shard.raw_bytes).sum()),
@@ -389,7 +389,7 @@ fn as_json(listed: &Listed, now: DateTime<Utc>) -> Value {
         "id": listed.id.to_string(),
         "instance": listed.instance,
         "created_at": manifest.map(|manifest| times::text(manifest.created_at)),
-        "age_seconds": manifest.and_then(|manifest| (now - manifest.created_at).to_std().ok()).map(|age| age.as_secs()),
+        "age_seconds": manifest.and_then(|manifest| (now - manifest.data_from()).to_std().ok()).map(|age| age.as_secs()),
         "of_the_future": listed.id.is_ahead(chrono::Utc::now()),
         "type": manifest.map(|manifest| &manifest.kind),
         "purpose": manifest.map(|manifest| manifest.purpose),

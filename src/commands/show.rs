@@ -82,9 +82,14 @@ fn stored_text(manifest: &Manifest, rest: Option<&Census>, since: &Since, contex
     about.row(["backup", &format!("{}/{}", manifest.instance, manifest.id)]);
     let taken = manifest.finished_at - manifest.created_at;
     let span = words::span(taken.to_std().unwrap_or_default());
-    let age = (context.now - manifest.created_at).to_std().map(|age| format!(", {} ago", words::span(age)));
+    let ago = |time: DateTime<chrono::Utc>| (context.now - time).to_std().map(|age| format!(", {} ago", words::span(age)));
+    let age = ago(manifest.created_at);
     let taken_at = manifest.created_at.format("%Y-%m-%d %H:%M:%S UTC");
     about.row(["taken", &format!("{taken_at}{}, in {span}", age.unwrap_or_default())]);
+    let from = manifest.data_from();
+    if from < manifest.created_at {
+        about.row(["data of", &format!("{}{}", from.format("%Y-%m-%d %H:%M:%S UTC"), ago(from).unwrap_or_default())]);
+    }
     about.row(["purpose", &manifest.purpose.to_string()]);
     let server = &manifest.server;
     about.row([

@@ -143,7 +143,7 @@ impl<'a> Judged<'a> {
         };
         let is_backed_up = is_backed_up(found, settings);
         let max_age = settings.max_age.filter(|_| is_backed_up);
-        match too_old(max_age, found.last_good.as_ref().map(|good| good.at)) {
+        match too_old(max_age, found.last_good.as_ref().map(|good| good.from)) {
             Some((None, _)) => say(Status::Failed, "there is no good backup".to_owned()),
             Some((Some(age), limit)) => {
                 say(Status::Failed, format!("the last good backup is {age} old; `--max-age` is {limit}"));
@@ -191,7 +191,7 @@ impl<'a> Judged<'a> {
             "last_good": found.last_good.as_ref().map(|good| json!({
                 "backup_id": good.id.to_string(),
                 "at": times::text(good.at),
-                "age_seconds": seconds(good.at),
+                "age_seconds": seconds(good.from),
                 "keys": good.keys,
                 "raw_bytes": good.raw_bytes,
                 "stored_bytes": good.stored_bytes,
@@ -304,7 +304,7 @@ fn row(found: &Condition, now: DateTime<Utc>) -> [String; 10] {
     let good = found.last_good.as_ref();
     [
         words::escape(found.instance.as_bytes()),
-        good.map_or_else(never, |good| ago(good.at)),
+        good.map_or_else(never, |good| ago(good.from)),
         found.last_verified.as_ref().map_or_else(never, |proof| ago(proof.at)),
         found.last_drill.as_ref().map_or_else(never, |drill| {
             let rto = drill.rto_seconds.map(|seconds| format!(" ({seconds:.1} s)")).unwrap_or_default();
@@ -338,7 +338,7 @@ fn one_line(
 ) -> String {
     let age = |one: &Judged<'_>| {
         let good = one.found.last_good.as_ref()?;
-        let seconds = u64::try_from((now - good.at).num_seconds()).unwrap_or(0);
+        let seconds = u64::try_from((now - good.from).num_seconds()).unwrap_or(0);
         let number = Number::count(format!("{}_age", one.found.instance), seconds, "s");
         Some(match max_age {
             Some(limit) => number.critical(limit.as_secs_f64()),

@@ -33,7 +33,7 @@ impl From<&Newest> for Backups {
         let took =
             |manifest: &Manifest| (manifest.finished_at - manifest.created_at).num_milliseconds() as f64 / 1000.0;
         Self {
-            last_at: last.map(|manifest| manifest.created_at),
+            last_at: last.map(Manifest::data_from),
             last_verified_at: newest.verified.as_ref().map(|receipt| receipt.time),
             last_drill_at: newest.drilled.map(|drilled| drilled.at),
             last_drill_rto_seconds: newest.drilled.and_then(|drilled| drilled.rto_seconds),

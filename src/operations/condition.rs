@@ -68,6 +68,8 @@ pub struct Condition {
 pub struct Taken {
     pub id: BackupId,
     pub at: DateTime<Utc>,
+    /// From when its data is: an adopted file may be older than its backup.
+    pub from: DateTime<Utc>,
     pub keys: Option<u64>,
     pub raw_bytes: u64,
     pub stored_bytes: u64,
@@ -169,6 +171,7 @@ impl Gathered {
                 self.taken.push(Taken {
                     id: listed.id,
                     at: manifest.created_at,
+                    from: manifest.data_from(),
                     keys: manifest.census.as_ref().map(|census| census.keys),
                     raw_bytes: manifest.shards.iter().map(|shard| shard.raw_bytes).sum(),
                     stored_bytes: manifest.shards.iter().map(|shard| shard.stored_bytes).sum(),

@@ -96,6 +96,18 @@ pub struct Manifest {
 }
 
 impl Manifest {
+    /// From when the data is: a file that was adopted is as old as its server says (aux field `ctime`), and a moment that was put together is
+    /// older than the backup that holds it. Never later than the backup.
+    pub fn data_from(&self) -> DateTime<Utc> {
+        let moment = self.moment.map(|moment| moment.from);
+        let from = match self.purpose {
+            Purpose::Adopted => moment,
+            Purpose::PointInTime => self.labels.get(NOT_BEFORE).and_then(|text| text.parse().ok()).or(moment),
+            _ => None,
+        };
+        from.map_or(self.created_at, |from| from.min(self.created_at))
+    }
+
     /// False where the structure has findings: such a backup is kept because it may be the only copy, but it is not good.
     pub fn is_sound(&self) -> bool {
         self.structure.state != StructureState::Findings

@@ -153,6 +153,18 @@ impl Journal {
         }
     }
 
+    /// A restore of this kind was completed: what earlier runs have left is nothing to go on with any more. Going on would bring back the state
+    /// of the backup over what clients have written since. One that took a choice of keys supersedes only runs of the same choice. Blocks.
+    pub fn supersede(state: &Path, completed: &Identity) {
+        for folder in std::fs::read_dir(state).into_iter().flatten().flatten().map(|folder| folder.path()) {
+            let identity = std::fs::read(folder.join(IDENTITY)).ok();
+            let identity = identity.and_then(|text| serde_json::from_slice::<Identity>(&text).ok());
+            if identity.is_some_and(|identity| completed.supersedes(&identity)) {
+                let _ = std::fs::remove_dir_all(&folder);
+            }
+        }
+    }
+
     /// Tells a later run what this was, should it not find its own.
     fn write_identity(&self) -> io::Result<()> {
         let identity = serde_json::to_vec(&self.identity).map_err(io::Error::other)?;

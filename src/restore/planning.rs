@@ -231,6 +231,13 @@ impl Planned {
         blocking::run(move || Journal::forget_written_into(&state, &run_id)).await;
     }
 
+    /// All was written: whatever earlier runs into this target have left on this machine is not gone on with any more.
+    pub async fn supersede(&self, method: Method) {
+        let identity = earlier::identity(&self.request, &self.facts, &self.target, method).await;
+        let state = self.request.local.state.clone();
+        blocking::run(move || Journal::supersede(&state, &identity)).await;
+    }
+
     /// Function libraries of the target that go before the backup comes.
     pub fn functions_removed(&self) -> u64 {
         match (self.request.options.existing, &self.target.functions) {

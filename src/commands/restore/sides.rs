@@ -72,7 +72,7 @@ pub fn backup(source: &Dataset, now: DateTime<Utc>) -> (String, Value) {
     let name = words::escape_lines(&source.name());
     let Some(manifest) = source.manifest() else { return (name, Value::Null) };
     // A clock that was ahead makes no backup of the future.
-    let age = (now - manifest.created_at).to_std().unwrap_or_default();
+    let age = (now - manifest.data_from()).to_std().unwrap_or_default();
     let json = json!({
         "instance": manifest.instance, "id": manifest.id, "created_at": crate::times::text(manifest.created_at),
         "age_seconds": age.as_secs(),

@@ -123,7 +123,7 @@ pub async fn file(settings: &Settings, data: &Dataset, context: &Context) -> Res
 /// How old the data of a backup are.
 pub fn age(manifest: &Manifest, now: DateTime<Utc>) -> Duration {
     // A clock that runs behind makes no backup from the future.
-    (now - manifest.created_at).to_std().unwrap_or_default()
+    (now - manifest.data_from()).to_std().unwrap_or_default()
 }
 
 /// The finding that nobody knows how old a backup is. Where an age was asked for, that is a no.

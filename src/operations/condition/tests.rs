@@ -10,6 +10,7 @@ fn taken(time: &str, raw_bytes: u64) -> Taken {
     Taken {
         id: BackupId::new(at(time)),
         at: at(time),
+        from: at(time),
         keys: Some(3),
         raw_bytes,
         stored_bytes: raw_bytes / 2,

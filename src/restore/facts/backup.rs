@@ -2,15 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::capture::server_of;
 use crate::dataset::Dataset;
 use crate::rdb::opcode::Dialect;
-use crate::repository::manifest::{
-    CensusSummary, Consistency, DatabaseCount, Manifest, NOT_BEFORE, Purpose, StructureState,
-};
+use crate::repository::manifest::{CensusSummary, Consistency, DatabaseCount, Manifest, Purpose, StructureState};
 use crate::restore::clock::Clock;
 use crate::restore::survey::Survey;
 
@@ -124,7 +121,7 @@ impl BackupFacts {
         let databases = census.into_iter().flat_map(|census| &census.by_database);
         Self {
             name: format!("{}/{}", manifest.instance, manifest.id),
-            created_ms: Some(taken(manifest).timestamp_millis()),
+            created_ms: Some(manifest.data_from().timestamp_millis()),
             clock: clock_of(manifest).unwrap_or_default(),
             server: format!("{} {}", manifest.server.name, manifest.server.version),
             taken_from: TakenFrom {
@@ -260,13 +257,4 @@ fn clock_of(manifest: &Manifest) -> Option<Clock> {
     let (from, to) = moment.map_or((manifest.created_at, manifest.finished_at), |moment| (moment.from, moment.to));
     let (from, to) = (from.timestamp_millis(), to.timestamp_millis());
     Some(Clock::read(ctime.checked_mul(1000)?, from.saturating_sub(1000), to))
-}
-
-/// When the data was as it is. A moment that was put together is older than the backup that holds it.
-fn taken(manifest: &Manifest) -> DateTime<Utc> {
-    if manifest.purpose != Purpose::PointInTime {
-        return manifest.created_at;
-    }
-    let mark = manifest.labels.get(NOT_BEFORE).and_then(|text| text.parse().ok());
-    mark.or(manifest.moment.map(|moment| moment.from)).unwrap_or(manifest.created_at)
 }

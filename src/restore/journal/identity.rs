@@ -82,6 +82,22 @@ impl Decided {
 }
 
 impl Decided {
+    /// Whether no key of the backup is left out.
+    fn is_everything(&self) -> bool {
+        let Self { keys, exclude, databases, types, .. } = self;
+        // Databases that are moved are named as well, and others are left out then.
+        keys.is_empty() && exclude.is_empty() && databases.is_empty() && types.is_empty()
+    }
+
+    /// Whether both take the same keys to the same databases.
+    fn chooses_as(&self, other: &Self) -> bool {
+        let chosen = |decided: &Self| {
+            let Self { keys, exclude, databases, moved, types, .. } = decided.clone();
+            (keys, exclude, databases, moved, types)
+        };
+        chosen(self) == chosen(other)
+    }
+
     /// Which options were others then, in words: `--db` was `0` and is `1`.
     pub(super) fn differences(&self, now: &Self) -> Vec<String> {
         let words = |typed: &[String]| match typed {
@@ -116,6 +132,13 @@ impl Identity {
     /// Whether both are restores of the same data into the same target, as it was started then, whatever was decided.
     pub(super) fn is_of_the_same(&self, other: &Self) -> bool {
         (&self.backup, &self.digest, &self.target_run_id) == (&other.backup, &other.digest, &other.target_run_id)
+    }
+
+    /// Whether nothing is left to do of the other once this one is complete: it brought everything into the same target, or the same choice
+    /// of the same data, by whatever method and whatever became of keys that were there.
+    pub(super) fn supersedes(&self, other: &Self) -> bool {
+        let all_of_it = self.decided.is_everything() && self.target_run_id == other.target_run_id;
+        all_of_it || self.is_of_the_same(other) && self.decided.chooses_as(&other.decided)
     }
 
     /// Whether the other is the same restore, but for the run id of the target.

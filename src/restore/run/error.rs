@@ -18,7 +18,7 @@ pub enum RunError {
     Command(#[from] CommandError),
     /// There is nothing to go on with.
     #[error(
-        "nothing to resume: this machine knows no interrupted restore of this backup into this target with these options"
+        "nothing to resume: this machine knows no interrupted restore of this backup into this target with these options; a restore that was completed since ends earlier ones"
     )]
     NothingToResume,
     /// One with other choices is known.

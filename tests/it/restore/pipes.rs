@@ -157,4 +157,19 @@ fn what_is_read_from_a_file_or_a_pipe_says_how_old_it_is_and_its_expiries_are_sh
         assert!((1_400..=1_600).contains(&left), "{left}: {answer}");
         target.ok(&["FLUSHALL"]);
     }
+    // Taken into a repository the data gets no younger.
+    let repository = folder.path().join("repository").display().to_string();
+    let typed = |words: &[&str]| RedisOps::new().args(words).args(["-r", &repository]).json();
+    let (code, answer) = typed(&["backup", "--from-file", &from_file[2], "--name", "old"]);
+    assert_eq!(code, 0, "{answer}");
+    let url = target.url();
+    let (code, answer) = typed(&["restore", "old/latest", "--target-instance", &url, "--ttl", "shift"]);
+    assert_eq!(code, 0, "{answer}");
+    let left: i64 = target.ok(&["TTL", "key"]).parse().unwrap();
+    assert!((1_400..=1_600).contains(&left), "{left}: {answer}");
+    let (code, answer) = typed(&["verify", "old/latest", "--max-age", "10m"]);
+    assert_eq!(code, 2, "{answer}");
+    let (_, list) = typed(&["list"]);
+    let age = list["backups"][0]["age_seconds"].as_u64().unwrap();
+    assert!((900..=1_200).contains(&age), "{list}");
 }

@@ -53,6 +53,30 @@ fn the_choices_that_differ_are_named() {
 }
 
 #[test]
+fn what_was_completed_in_another_way_is_not_gone_on_with_over_what_clients_wrote_since() {
+    let (Some(stored), Some(target)) = (backup_of(2_000), RedisServer::start()) else { return };
+    for conflict in ["fail", "replace"] {
+        target.ok(&["FLUSHALL"]);
+        let begun = ["--method", "restore", "--on-conflict", conflict, "--rate", "20kB", "--yes"];
+        let running = stored.restoring(&target, &begun).spawn();
+        target.wait_for("some keys", |target| target.ok(&["DBSIZE"]).parse::<u64>().is_ok_and(|keys| keys > 50));
+        running.signal("INT");
+        let run = running.wait();
+        let said = run.everything();
+        let mut lines = said.split('`').filter_map(|part| part.strip_prefix("redis-ops "));
+        let line = lines.find(|line| line.contains("--resume")).unwrap_or_else(|| panic!("{said}")).to_owned();
+        let over = ["--method", "commands", "--on-conflict", "replace", "--no-safety-backup", "--yes"];
+        let (code, answer) = stored.restore(&target, &over);
+        assert_eq!((code, &answer["result"]["restored"]), (0, &2_000.into()), "{conflict}: {answer}");
+        target.ok(&["SET", "key:1", "of a client"]);
+        target.ok(&["DEL", "key:2"]);
+        let (code, answer) = stored.typed(line.split(' ')).json();
+        assert_eq!((code, &answer["error"]["code"]), (2, &"nothing_to_resume".into()), "{line}: {answer}");
+        assert_eq!((target.ok(&["GET", "key:1"]).as_str(), target.ok(&["DBSIZE"]).as_str()), ("of a client", "1999"));
+    }
+}
+
+#[test]
 fn a_restore_that_was_killed_while_it_was_proven_names_the_line_that_proves_it() {
     let (Some(source), Some(target)) = (RedisServer::start(), RedisServer::start()) else { return };
     source.fill(500, 50);

@@ -59,7 +59,7 @@ pub async fn choose(repository: &Repository, server: &Server, run_id: &str, cont
         (None, None) => latest(repository, instance, context).await?,
     };
     let Manifest { instance, id, .. } = &found.manifest;
-    let age = (context.now - found.manifest.created_at).to_std().unwrap_or_default();
+    let age = (context.now - found.manifest.data_from()).to_std().unwrap_or_default();
     context.printer.say(&format!("backup {instance}/{id} ({} old): {}", words::span(age), found.why));
     Ok(found)
 }
