@@ -14,32 +14,33 @@
 //! floor 1   repository census introspection finding progress                  words that the floors above share
 //! floor 0b  connection storage ping                                           talking: Redis, a place for objects, a monitor
 //! floor 0a  rdb stream codec replies figures times schedule private_files process_group   bytes: the RDB format, the replication stream
-//! ground    explain blocking                                                  what an error means; where work may wait
+//! ground    explain blocking slots                              what an error means; where work may wait; the slot of a key
 //! ```
+//!
+//! `rdb stream codec census explain slots` look at nothing but each other. They are a crate of their own, `redis-ops-formats` in
+//! `src/formats`, which is optimized in debug builds too.
 //!
 //! What must always hold is written down in `ARCHITECTURE.md`.
 //!
 //! The program needs `cli::main` alone. What else is `pub` is what `tests/it`, `benches` and `fuzz` take hold of.
 
-mod blocking;
-pub mod explain;
-mod slots;
+// Modules like all others, for those who look down at them.
+use redis_ops_formats::slots;
+pub use redis_ops_formats::{census, codec, explain, rdb, stream};
 
-pub mod codec;
+mod blocking;
+
 mod figures;
 mod private_files;
 mod process_group;
-pub mod rdb;
 pub mod replies;
 mod schedule;
-pub mod stream;
 mod times;
 
 pub mod connection;
 mod ping;
 pub mod storage;
 
-pub mod census;
 pub mod finding;
 pub mod introspection;
 pub mod progress;

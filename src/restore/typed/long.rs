@@ -35,7 +35,7 @@ struct Member {
 
 impl std::fmt::Debug for Member {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Member of {} bytes", self.spool.len())
+        write!(f, "Member of {} bytes", self.spool.length())
     }
 }
 
@@ -144,7 +144,7 @@ impl Typed {
         if self.is_repeated_hash(member.hash.digest128()) || score.is_some_and(f64::is_nan) {
             return;
         }
-        let length = member.spool.len();
+        let length = member.spool.length();
         let mut text = [0; 40];
         match score {
             Some(score) => self.begin_long(outbox, b"ZADD", Some(super::words::score(score, &mut text)), length),

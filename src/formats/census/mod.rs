@@ -90,10 +90,8 @@ mod vectorset;
 #[cfg(test)]
 mod work;
 
-pub(crate) use buckets::Buckets;
-pub use buckets::{Bucket, index as bucket_index};
-pub(crate) use choice::Tally;
-pub use choice::{Candidate, Choice, Chosen, Everything};
+pub use buckets::{Bucket, Buckets, index as bucket_index};
+pub use choice::{Candidate, Choice, Chosen, Everything, Tally};
 pub use counter::{Count, Counter};
 pub use digester::{Digester, Record, Sink};
 pub use expiry::{Expiry, SLOT_NAMES, SLOTS};
@@ -101,8 +99,7 @@ pub use file::{Malformed, decode, encode};
 pub use functions::Functions;
 pub use glob::Glob;
 pub use key_type::KeyType;
-pub use selection::Selection;
-pub(crate) use selection::TypeFilter;
+pub use selection::{Selection, TypeFilter};
 pub use totals::Census;
 
 /// Version of the digest that is described above. Digests of different versions say nothing about each other.

@@ -25,8 +25,7 @@ use super::visit::Visit;
 
 pub use loss::Loss;
 pub use target::Target;
-pub(crate) use transcode::rebuild;
-pub use transcode::{NotPossible, transcode};
+pub use transcode::{NotPossible, rebuild, transcode};
 
 /// Bytes behind the body: version and CRC64.
 pub const FOOTER_LENGTH: usize = 10;
@@ -185,7 +184,25 @@ pub fn judge_value<V: Visit>(
     decode(value_type, dialect, version, body, visit, Whose::Told(None), tools)
 }
 
-fn decode<V: Visit>(
+/// Generic where that pays, as is [`super::Scanner::push`]: a debug build compiles the reading once, in this crate.
+#[cfg(debug_assertions)]
+#[inline(never)]
+fn decode(
+    value_type: ValueType,
+    dialect: Dialect,
+    version: u32,
+    body: &[u8],
+    mut visit: &mut dyn Visit,
+    whose: Whose<'_>,
+    tools: Tools,
+) -> Result<u64, RdbError> {
+    decode_for(value_type, dialect, version, body, &mut visit, whose, tools)
+}
+
+#[cfg(not(debug_assertions))]
+use decode_for as decode;
+
+fn decode_for<V: Visit>(
     value_type: ValueType,
     dialect: Dialect,
     version: u32,

@@ -23,8 +23,7 @@ use super::value::{Compared, Opcodes, Reader, Template, Tools, Whose};
 use super::visit::{Checksum, Visit};
 use crate::slots::Slots;
 
-pub(crate) use summary::HintMismatch;
-pub use summary::Summary;
+pub use summary::{HintMismatch, Summary};
 
 /// Parts of a push that are parsed and added to the CRC64 at a time: they stay in the processor's cache.
 const WINDOW: usize = 256 << 10;
@@ -227,6 +226,21 @@ impl Scanner {
     /// What is wrong, and where. The scanner stays in that state and gives the same error again. After one that
     /// [`RdbError::is_newer_than_known`] all bytes of this push count as skimmed: go on with [`Scanner::skim`].
     pub fn push<V: Visit>(&mut self, bytes: &[u8], visit: &mut V) -> Result<(), RdbError> {
+        // Generic code is compiled where it is used, once for each visitor. A debug build compiles it once, in this crate, which is optimized
+        // there; else it would be the slowest code of all tests.
+        #[cfg(debug_assertions)]
+        return self.push_told_to(bytes, visit);
+        #[cfg(not(debug_assertions))]
+        self.push_all(bytes, visit)
+    }
+
+    #[cfg(debug_assertions)]
+    #[inline(never)]
+    fn push_told_to(&mut self, bytes: &[u8], mut visit: &mut dyn Visit) -> Result<(), RdbError> {
+        self.push_all(bytes, &mut visit)
+    }
+
+    fn push_all<V: Visit>(&mut self, bytes: &[u8], visit: &mut V) -> Result<(), RdbError> {
         if let Some(error) = self.failed {
             return Err(error);
         }

@@ -20,7 +20,7 @@ pub type Result<T, E = Fault> = std::result::Result<T, E>;
 /// }
 /// impl std::error::Error for Odd {}
 ///
-/// fn command() -> redis_ops::explain::Result<()> {
+/// fn command() -> redis_ops_formats::explain::Result<()> {
 ///     Err(Odd)?
 /// }
 /// ```
@@ -34,7 +34,7 @@ pub type Result<T, E = Fault> = std::result::Result<T, E>;
 /// #     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str("odd") }
 /// # }
 /// # impl std::error::Error for Odd {}
-/// use redis_ops::explain::{Context, Explain, Meaning, Result};
+/// use redis_ops_formats::explain::{Context, Explain, Meaning, Result};
 ///
 /// impl Explain for Odd {
 ///     fn meaning(&self) -> Meaning { Meaning::of("odd") }

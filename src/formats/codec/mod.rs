@@ -21,13 +21,12 @@ use std::str::FromStr;
 
 use crate::explain::{Explain, Meaning};
 
-pub(crate) use block::Block;
-pub(crate) use compressor::{Compressor, Frames};
-pub use decompressor::Content;
-pub(crate) use decompressor::Decompressor;
+pub use block::Block;
+pub use compressor::{Compressor, Frames};
+pub use decompressor::{Content, Decompressor};
 pub use digest::Sha256Digest;
-pub(crate) use framed::{FrameMaker, Unpacker, skippable};
-pub(crate) use priority::lower_priority;
+pub use framed::{FrameMaker, Unpacker, skippable};
+pub use priority::lower_priority;
 
 /// Bytes of input in one frame that we write. The last one is shorter.
 pub const FRAME_INPUT: usize = 1 << 20;

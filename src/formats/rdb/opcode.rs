@@ -65,7 +65,7 @@ pub const TEMPLATE_OR_UPDATE: u8 = 242;
 
 /// The name of the aux field that stands before another shard where several are read as one file. It is drawn anew by every process, so that
 /// no file from outside can hold it: its libraries would be passed over as those of a shard.
-pub(crate) fn next_shard() -> &'static [u8] {
+pub fn next_shard() -> &'static [u8] {
     static NAME: OnceLock<[u8; 16]> = OnceLock::new();
     NAME.get_or_init(|| {
         let mut name = [0; 16];

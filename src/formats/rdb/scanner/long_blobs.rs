@@ -100,7 +100,7 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
 #[test]
 fn long_packed_values_are_told_like_short_ones() {
     let mut found = Vec::new();
-    files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures"), &mut found);
+    files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures"), &mut found);
     let (mut n_files, mut n_parts) = (0, 0);
     for path in found {
         let rdb = std::fs::read(&path).unwrap();

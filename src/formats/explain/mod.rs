@@ -10,8 +10,7 @@ mod hint;
 mod of_others;
 mod status;
 
-pub(crate) use common::{Bug, Misuse};
-pub use common::{Failure, Interrupted};
+pub use common::{Bug, Failure, Interrupted, Misuse};
 pub use fault::{Context, Fault, Result};
 pub use hint::Hint;
 pub use status::Status;

@@ -51,7 +51,7 @@ struct Waiting {
 impl Waiting {
     /// Tells them in parts, with the expiry.
     fn tell<V: Visit>(&self, expire_ms: Option<i64>, visit: &mut V) -> bool {
-        let (field, end) = (self.field, self.spool.len());
+        let (field, end) = (self.field, self.spool.length());
         let mut is_whole = true;
         for (what, from, to) in [(PartOf::HashField { expire_ms }, 0, field), (PartOf::HashValue, field, end)] {
             visit.part(Told::Begin { what, length: to - from });

@@ -21,11 +21,10 @@ mod functions;
 mod kind;
 mod server;
 
-pub use collected::Seen;
-pub(crate) use collected::{NAME_KEPT, Named, Oddities};
+pub use collected::{NAME_KEPT, Named, Oddities, Seen};
 pub use fate::{Fate, fate};
 pub(crate) use functions::Libraries;
-pub(crate) use kind::OddityKind;
+pub use kind::OddityKind;
 pub use server::Server;
 
 use super::types::ValueType;

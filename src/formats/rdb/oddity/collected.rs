@@ -24,6 +24,7 @@ pub struct Oddities {
 /// Oddities of one kind in values of one encoding.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Seen {
+    /// How many there are, kept or not.
     pub count: u64,
     /// The first of them.
     pub first: Vec<Named>,
@@ -44,6 +45,7 @@ pub struct Named {
 }
 
 impl Oddities {
+    /// Counts one, and keeps it if it is among the first of its kind.
     pub fn add(&mut self, oddity: &Oddity<'_>) {
         let seen = self.seen.entry((oddity.kind, oddity.owner.map(|owner| owner.value_type))).or_default();
         seen.count += 1;

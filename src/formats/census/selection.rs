@@ -11,6 +11,7 @@ use crate::rdb::Kind;
 /// A type that is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TypeFilter {
+    /// Keys of exactly this type.
     One(KeyType),
     /// Keys of every module.
     AnyModule,

@@ -9,7 +9,7 @@ const PIECE: usize = 64 << 10;
 
 /// The bytes of strings, one behind the other, in a file that has no name: it is gone with the process.
 #[derive(Debug, Default)]
-pub(crate) struct Spool {
+pub struct Spool {
     file: Option<File>,
     length: u64,
     /// What did not get into the file.
@@ -18,7 +18,7 @@ pub(crate) struct Spool {
 
 impl Spool {
     /// Adds bytes behind those that are there.
-    pub(crate) fn put(&mut self, bytes: &[u8]) {
+    pub fn put(&mut self, bytes: &[u8]) {
         if self.length == 0 && self.rest.is_empty() {
             self.file = tempfile::tempfile().ok();
         }
@@ -35,12 +35,12 @@ impl Spool {
     }
 
     /// How many bytes there are.
-    pub(crate) fn len(&self) -> u64 {
+    pub fn length(&self) -> u64 {
         self.length + self.rest.len() as u64
     }
 
     /// Gives the bytes back; false if a file cannot be read, and then not all of them.
-    pub(crate) fn read(&self, from: u64, to: u64, mut tell: impl FnMut(&[u8])) -> bool {
+    pub fn read(&self, from: u64, to: u64, mut tell: impl FnMut(&[u8])) -> bool {
         let mut at = from;
         let mut buffer = vec![0; PIECE];
         while at < to.min(self.length) {
@@ -75,7 +75,7 @@ mod tests {
         // As if the disk were full from here on.
         text.chunks(70_001).skip(2).take(1).for_each(|part| spool.rest.extend_from_slice(part));
         text.chunks(70_001).skip(3).for_each(|part| spool.put(part));
-        assert_eq!(spool.len(), text.len() as u64);
+        assert_eq!(spool.length(), text.len() as u64);
         for (from, to) in [(0, 300_000), (0, 10), (10, 140_002), (140_002, 140_003), (139_000, 299_999), (5, 5)] {
             let mut found = Vec::new();
             assert!(spool.read(from as u64, to as u64, |part| found.extend_from_slice(part)));
