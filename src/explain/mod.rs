@@ -13,7 +13,7 @@ mod status;
 pub(crate) use common::{Bug, Misuse};
 pub use common::{Failure, Interrupted};
 pub use fault::{Context, Fault, Result};
-pub use hint::Hint;
+pub use hint::{Hint, NOTHING_WRITTEN};
 pub use status::Status;
 
 /// An error that says what it means.
