@@ -22,7 +22,7 @@ use crate::capture::CaptureError;
 use crate::capture::source::{Chosen, ReadFrom, SourceError, choose_in};
 use crate::capture::spool::Spooling;
 use crate::connection::{Address, Node};
-use crate::figures::counted;
+use crate::figures::{count, counted};
 use crate::introspection::{Cluster, Moving};
 use crate::progress::{Progress, Unit, Voice};
 use crate::replies::Slots;
@@ -58,6 +58,8 @@ pub struct Prepared {
     pub settings: Settings,
     /// What the backup will not hold, in words.
     pub gaps: Vec<String>,
+    /// How many shards the cluster has, read or not.
+    pub all: usize,
 }
 
 /// Waits until no slot is on the move, and chooses a node of each shard.
@@ -112,6 +114,7 @@ pub async fn prepare(
         sleep(LOOK_AGAIN).await;
         cluster = Cluster::seen_by(seed, &mut seed.connect().await?).await?;
     }
+    let all = cluster.shards.len();
     let choosing = cluster.shards.iter().map(|shard| choose_in(shard, settings.read_from, &[]));
     let (mut chosen, mut lost) = (Vec::new(), None);
     for (found, shard) in join_all(choosing).await.into_iter().zip(std::mem::take(&mut cluster.shards)) {
@@ -134,7 +137,19 @@ pub async fn prepare(
     if let Some(error) = lost.filter(|_| chosen.is_empty()) {
         return Err(error);
     }
-    Ok(Prepared { cluster, chosen, settings, gaps })
+    Ok(Prepared { cluster, chosen, settings, gaps, all })
+}
+
+impl Prepared {
+    /// What is read, in words: `a cluster with 3 shards`, or `2 of the 3 shards of a cluster`.
+    pub fn in_words(&self) -> String {
+        match self.chosen.len() {
+            read if read < self.all => {
+                format!("{} of the {} of a cluster", count(read as u64), counted(self.all as u64, "shard"))
+            }
+            all => format!("a cluster with {}", counted(all as u64, "shard")),
+        }
+    }
 }
 
 fn in_words(slots: &Slots, (one, many): (&str, &str), what: &str) -> Option<String> {

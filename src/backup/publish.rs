@@ -16,8 +16,8 @@ use crate::explain::Status;
 use crate::figures::counted;
 use crate::finding::Severity;
 use crate::repository::manifest::{
-    Consistency, FINDINGS_KEPT, FORMAT_VERSION, Kind, Manifest, Moment, Needs, Shard, Structure, StructureFinding,
-    StructureState,
+    Consistency, FINDINGS_KEPT, FORMAT_VERSION, Kind, Manifest, Moment, Needs, Purpose, Shard, Structure,
+    StructureFinding, StructureState,
 };
 use crate::repository::{CENSUS, Draft, Repository};
 
@@ -30,10 +30,13 @@ pub(super) async fn publish(
     options: &Options,
     repository: &Repository,
     draft: Draft,
-    made: Vec<Made>,
+    mut made: Vec<Made>,
     gaps: Vec<String>,
     cancel: &CancellationToken,
 ) -> Result<Report, BackupError> {
+    if options.purpose != Purpose::Adopted {
+        made.iter_mut().for_each(|one| one.stored.inspected.oddities.functions_were_loaded());
+    }
     let census = whole_census(&made);
     let mut manifest = manifest(options, &draft, &made, census.as_ref());
     manifest.lacks.extend(gaps.iter().cloned());
@@ -80,7 +83,7 @@ pub(super) async fn publish(
     // Told already, with the names.
     let reservations = reservations.filter(|finding| finding.id != "functions_differ");
     let reservations = reservations.map(|finding| finding.title).collect();
-    Ok(Report { manifest, sources, reservations, warnings: said, status })
+    Ok(Report { manifest, of_cluster: None, sources, reservations, warnings: said, status })
 }
 
 /// What is in all shards together; `None` where one of them was not understood.

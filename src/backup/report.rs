@@ -15,6 +15,8 @@ use crate::storage::StorageError;
 pub struct Report {
     /// The backup's manifest.
     pub manifest: Manifest,
+    /// What was read of a cluster, in words; `None`: the source is none.
+    pub of_cluster: Option<String>,
     /// Where it came from, and what that cost; empty for a file, one for each shard of a cluster.
     pub sources: Vec<SourceReport>,
     /// What a verification has to say against it that is no fault of the backup: no checksum, say.

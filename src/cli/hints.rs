@@ -74,19 +74,20 @@ pub fn words(hint: &Hint) -> String {
             );
         }
 
-        Hint::StrangeLock([place, instance]) => {
+        Hint::StrangeLock(of) => {
             return format!(
                 "`--wait-lock 20m` waits until it lapses, 16 minutes after it was written; if no other run is at work, remove {}",
-                quoted(&format!(
-                    "{}/{instance}/lock.json",
-                    place.strip_prefix("file://").unwrap_or(place).trim_end_matches('/')
-                ))
+                lock_file(of)
             );
+        }
+        Hint::NoLock(of) => {
+            return format!("redis-ops writes no such lock, and it does not lapse: remove {}", lock_file(of));
         }
         Hint::WaitForKey => "`--wait-lock 10m` waits for it",
 
         Hint::ListBackups => "`redis-ops list` shows the backups",
         Hint::ListPublished => "it is not a complete backup; `redis-ops list` shows the complete ones",
+        Hint::NameCluster => "`--name NAME`, or an entry under `instances` in the settings",
         Hint::NameInstance(backup) => return format!("name the instance: `--backup-id {backup}`"),
         Hint::OtherBackup => {
             "the object was changed, or replaced by another backup's object; restore another backup: `redis-ops list` shows them"
@@ -179,6 +180,12 @@ pub fn words(hint: &Hint) -> String {
 
 const BEGIN_ANEW: &str = "`--on-conflict skip` keeps the existing keys and restores the others, `--on-conflict replace` writes all keys again";
 
+/// Where the lock of an instance lies in a repository.
+fn lock_file([place, instance]: &[String; 2]) -> String {
+    let place = place.strip_prefix("file://").unwrap_or(place).trim_end_matches('/');
+    quoted(&format!("{place}/{instance}/lock.json"))
+}
+
 /// Several in one line: a question ends a sentence, all else is one.
 fn all(hints: &[Hint]) -> String {
     // A line that overwrites, as it is typed, stands for the option that it has.
@@ -211,6 +218,9 @@ fn go_ahead(flag: &str) -> String {
         }
         "--replace-all" => "`--replace-all` deletes everything in the target first".to_owned(),
         plan::ANY_METHOD => "`--method auto` uses another method".to_owned(),
+        plan::ANY_METHOD_WITH_LOSS => {
+            "`--method auto --accept-loss` uses another method, which loses what is named above".to_owned()
+        }
         "--db N:M" => "`--db N:M` restores database N of the backup into database M".to_owned(),
         flag => format!("`{flag}` continues anyway"),
     }

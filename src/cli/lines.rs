@@ -33,7 +33,8 @@ pub struct Lines {
 impl CommandLine for Lines {
     fn typed(&self, next: Next<'_>, backup: &str) -> String {
         match next {
-            Next::Resume(method) => self.resume(method, backup),
+            Next::Resume(method) => self.resume(method, self.options.rate.and_then(Rate::bytes), backup),
+            Next::ResumeAt(method, rate) => self.resume(method, rate, backup),
             Next::Anew(method, over) => self.anew(method, over, backup),
             Next::Verify => self.source("verify", backup).option("--instance", &self.server.as_typed()),
             Next::Holds => {
@@ -59,7 +60,7 @@ impl CommandLine for Lines {
 
 impl Lines {
     /// What was removed before need not be removed again.
-    fn resume(&self, method: Method, backup: &str) -> Words {
+    fn resume(&self, method: Method, rate: Option<u64>, backup: &str) -> Words {
         let words = self.restore(backup).option("--method", method.name());
         let existing = self.options.existing;
         let words = match existing {
@@ -67,7 +68,7 @@ impl Lines {
             Existing::Replace => self.add_safety(words.option("--on-conflict", existing.name())),
             Existing::MustBeEmpty | Existing::ReplaceAll => words,
         };
-        self.add_choices(words).options("--rate", self.options.rate.and_then(Rate::bytes)).flag("--resume")
+        self.add_choices(words).options("--rate", rate).flag("--resume")
     }
 
     fn anew(&self, method: Asked, over: Over, backup: &str) -> Words {

@@ -20,7 +20,7 @@ use crate::capture::spool::Spooling;
 use crate::codec::{self, Codec};
 use crate::connection::replication;
 use crate::dataset::Dataset;
-use crate::explain::{Context as _, Result};
+use crate::explain::{Context as _, Hint, Misuse, Result};
 use crate::operations::{Locked, Turns};
 use crate::printer::words;
 use crate::repository::manifest::Purpose;
@@ -62,6 +62,8 @@ pub struct Settings {
 pub enum Origin {
     Server {
         server: Box<Server>,
+        /// It has a name that was chosen, and not made of an address.
+        is_named: bool,
         /// How it is read.
         method: Method,
         /// Which node is read.
@@ -123,7 +125,7 @@ pub enum Transfer {
 pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     let repository = settings.place.open().await?;
     match &settings.origin {
-        Origin::Server { server, method, read_from, transfer, shard_only, shards, stale, if_due } => {
+        Origin::Server { server, is_named, method, read_from, transfer, shard_only, shards, stale, if_due } => {
             match if_due {
                 Some(IfDue::Disabled) => return Ok(turn::disabled(&server.instance, context)),
                 Some(IfDue::Schedule(schedule)) => {
@@ -140,6 +142,11 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
             let source =
                 context.interruptible(finding).await.with_context(|| format!("cannot back up {}", server.node))?;
             source.say(&context.printer);
+            // Whichever node was asked: the next one would be another instance.
+            if matches!(source, Source::Cluster(_)) && !is_named {
+                let words = "a cluster given by URL needs a name in the repository: it has several addresses";
+                return Err(Misuse::usage(words).hint(Hint::NameCluster).into());
+            }
             if settings.plan {
                 let retention = settings.retention.as_ref();
                 // A timer's run that meets another one ends in peace.
@@ -242,7 +249,10 @@ async fn backed_up(
     let (bar, cancel) = (progress.as_ref(), &context.cancel);
     let report = match source {
         Source::One(chosen, _) => backup::run(&options, chosen, repository, bar, cancel).await,
-        Source::Cluster(prepared) => backup::cluster::run(&options, prepared, repository, bar, cancel).await,
+        Source::Cluster(prepared) => {
+            let taken = backup::cluster::run(&options, prepared, repository, bar, cancel).await;
+            taken.map(|report| Report { of_cluster: (prepared.all > 1).then(|| prepared.in_words()), ..report })
+        }
     };
     progress.finish();
     let what = format!("back up {}", server.node);

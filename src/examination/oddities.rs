@@ -121,6 +121,7 @@ fn finding(kind: OddityKind, value_type: Option<ValueType>, seen: &Seen, servers
             continue;
         }
         why.push(match fate {
+            Fate::Dies if kind == OddityKind::FunctionNeverEnds => format!("{names} hang when they load it"),
             Fate::Dies => format!("{names} crash when they load it or use the key"),
             Fate::Refuses => format!("{names} end with an error when they load it"),
             Fate::Unknown => format!("it is unknown how {names} handle it"),
@@ -130,7 +131,7 @@ fn finding(kind: OddityKind, value_type: Option<ValueType>, seen: &Seen, servers
     }
     let finding = finding.why(why.join("; "));
     match kind {
-        OddityKind::FunctionNotRun | OddityKind::LuaScript => {
+        OddityKind::FunctionNotRun | OddityKind::FunctionMayNotEnd | OddityKind::LuaScript => {
             finding.fix("`redis-ops verify --level drill` loads it into a server, which compiles them")
         }
         _ => finding,

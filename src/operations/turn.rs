@@ -47,6 +47,8 @@ pub struct Locked {
     place: String,
     /// The token of its lock.
     token: Option<String>,
+    /// What lies there lapses some time after it was written.
+    lapses: bool,
 }
 
 impl Explain for Locked {
@@ -54,7 +56,8 @@ impl Explain for Locked {
         let (place, instance) = (self.place.clone(), self.instance.clone());
         Meaning::of("locked").hint(match &self.token {
             Some(token) => Hint::WaitForLock(Some([place, instance, token.clone()])),
-            None => Hint::StrangeLock([place, instance]),
+            None if self.lapses => Hint::StrangeLock([place, instance]),
+            None => Hint::NoLock([place, instance]),
         })
     }
 }
@@ -73,6 +76,7 @@ impl Locked {
             command: holder.map(|holder| holder.command.clone()).unwrap_or_default(),
             place: repository.describe(),
             token: holder.map(|holder| holder.token.clone()),
+            lapses: found.in_the_way.is_none(),
         }
     }
 }

@@ -91,6 +91,8 @@ pub struct FoundLock {
     pub state: LockState,
     /// When it lapses unless it is renewed, by the clock of the store; `None` where the store does not tell when it was written.
     pub lapses_at: Option<DateTime<Utc>>,
+    /// What lies in its place and is no object, in words: that never lapses.
+    pub in_the_way: Option<&'static str>,
     body: Bytes,
 }
 
@@ -107,8 +109,17 @@ pub enum Locking {
 }
 
 impl FoundLock {
+    /// Something that is no object has the name of the lock.
+    fn no_object(what: &'static str) -> Self {
+        let in_the_way = Some(what);
+        Self { holder: None, state: LockState::Unreadable, lapses_at: None, in_the_way, body: Bytes::new() }
+    }
+
     /// Who holds it, for people: `backup, process 17 on host a, since 2026-11-28 01:00 UTC`.
     pub fn in_words(&self) -> String {
+        if let Some(what) = self.in_the_way {
+            return format!("lock.json is {what}");
+        }
         match &self.holder {
             Some(LockHolder { by, since, command, .. }) => format!(
                 "{}, process {} on host {}, since {}",
@@ -133,7 +144,8 @@ impl Repository {
             Ok(body) => body,
             // Without the right to list, S3 says "denied" of what is not there.
             Err(StorageError::NotFound | StorageError::NoSuchPlace(_) | StorageError::AccessDenied(_)) => {
-                return Ok(None);
+                let in_the_way = self.storage.in_the_way(&key).await;
+                return Ok(in_the_way.map(FoundLock::no_object));
             }
             Err(error) => return Err(error).doing("read", &key),
         };
@@ -160,7 +172,7 @@ impl Repository {
             () if holder.is_none() => LockState::Unreadable,
             () => LockState::Held,
         };
-        Ok(Some(FoundLock { holder, state, lapses_at, body }))
+        Ok(Some(FoundLock { holder, state, lapses_at, in_the_way: None, body }))
     }
 
     /// Tries to take the lock of an instance for `command`. A lock whose holder is dead or silent is taken over.

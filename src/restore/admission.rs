@@ -73,7 +73,9 @@ impl Planned {
         match admission {
             Admission::By(_) => Err(Bug("a restore that was admitted has no reason against it".to_owned()).into()),
             // What the target holds may be all that a run has left that was killed.
-            Admission::Refused(refused) if refused.code == "target_not_empty" || self.leads_on() => {
+            Admission::Refused(refused)
+                if !refused.is_for(plan::NOTHING_CHOSEN) && (refused.code == "target_not_empty" || self.leads_on()) =>
+            {
                 Ok(self.and_anew(named(refused).into()))
             }
             Admission::Refused(refused) if refused.code == plan::NOTHING_TO_RESUME => {

@@ -10,6 +10,7 @@ use crate::restore::load::{self, Loaded};
 use crate::restore::options::{Asked, Method};
 use crate::restore::plan;
 use crate::restore::planning::Planned;
+use crate::restore::preflight;
 use crate::restore::replica::{Certificate, ReplicaError, ReplicaFault, Safeguard};
 use crate::restore::report::{Barred, Report};
 use crate::restore::request::{Request, Watcher};
@@ -57,8 +58,18 @@ pub async fn carry_out(
     watcher: &Watcher<'_>,
 ) -> Result<Report> {
     let mut report = by_method(planned, method, saved, watcher).await.map_err(|error| not_begun(planned, error))?;
-    report.room = plan::room(&planned.facts, &planned.target, &planned.request.options);
+    report.room = room(planned, &report).await;
     Ok(report)
+}
+
+/// `maxmemory` in bytes that holds the backup: what the next plan will ask for, where keys were evicted.
+async fn room(planned: &Planned, report: &Report) -> Option<u64> {
+    let Planned { request, facts, target, .. } = planned;
+    let room = plan::room(facts, target, &request.options);
+    let Some(evicted) = report.evicted().filter(|keys| *keys > 0) else { return room };
+    let used = async { preflight::counters(&mut request.node.connect().await.ok()?).await.ok()?.1.u64("used_memory") };
+    let missing = evicted + report.not_reached().unwrap_or(0) + report.tally.failed + report.tally.unknown;
+    room.max(used.await.and_then(|used| plan::room_for_missing(facts, used, missing)))
 }
 
 async fn by_method(planned: &Planned, method: Method, saved: Option<&Info>, watcher: &Watcher<'_>) -> Result<Report> {
@@ -105,8 +116,9 @@ fn not_begun(planned: &Planned, error: Fault) -> Fault {
             let line = request.line(Next::Anew(request.options.method, Over::Everything));
             Some(format!("`{line}` deletes all keys of the target and restores again from the start"))
         }
-        Some(RunError::OtherChoices { method: Some(method), .. }) => {
-            Some(format!("`{}` continues the interrupted restore", request.line(Next::Resume(*method))))
+        Some(RunError::OtherChoices { method: Some((method, rate)), .. }) => {
+            let line = request.line(Next::ResumeAt(*method, *rate));
+            Some(format!("`{line}` continues the interrupted restore"))
         }
         _ => None,
     };

@@ -1,12 +1,17 @@
 //! What earlier runs of a restore have left on this machine: which journal is this restore's, and whether there is something to go on with.
 
 use crate::blocking;
+use crate::connection::Connection;
+use crate::explain::Result;
 use crate::restore::choices::Ttl;
 use crate::restore::facts::{BackupFacts, TargetFacts};
 use crate::restore::journal::{Decided, Identity, Journal};
 use crate::restore::options::Method;
+use crate::restore::preflight;
+use crate::restore::rate::Rate;
 use crate::restore::request::Request;
 use crate::restore::run::{RunError, why_not_resumed};
+use crate::restore::take_back;
 
 /// Which restore this is, for its journal.
 pub(super) async fn identity(request: &Request, facts: &BackupFacts, target: &TargetFacts, method: Method) -> Identity {
@@ -18,6 +23,7 @@ pub(super) async fn identity(request: &Request, facts: &BackupFacts, target: &Ta
         decided: Decided::of(options, method),
         shift_ms: (options.choices.ttl == Ttl::Shift).then_some(options.choices.shift_ms),
         address: Some(request.node.address.to_string()),
+        rate: options.rate.and_then(Rate::bytes),
     }
 }
 
@@ -31,6 +37,21 @@ pub(super) async fn nothing_to_resume(
     let identity = identity(request, facts, target, method).await;
     let (state, keys) = (request.local.state.clone(), target.keys());
     blocking::run(move || why_not_resumed(&state, &identity, keys)).await
+}
+
+/// The `--rate` of the restore that was interrupted, in bytes a second, unless this one has its own.
+pub(super) async fn rate_before(
+    request: &Request,
+    facts: &BackupFacts,
+    target: &TargetFacts,
+    method: Method,
+) -> Option<u64> {
+    let identity = identity(request, facts, target, method).await;
+    let state = request.local.state.clone();
+    match identity.rate {
+        Some(rate) => Some(rate),
+        None => blocking::run(move || Journal::before(&state, &identity)).await?.rate,
+    }
 }
 
 /// Notes on this machine that all was written, with the line that proves it, until that is done: a process that is killed says nothing.
@@ -66,6 +87,27 @@ impl Unproven {
     pub async fn settled(self) {
         blocking::run(move || self.0.remove()).await;
     }
+}
+
+/// Whether others have written to the target since the restore was interrupted that this one goes on with, as far as commands tell that no
+/// run of it has sent. What a target that was started anew had counted is lost: then others may have.
+///
+/// # Errors
+/// The target cannot be asked.
+pub(super) async fn others_wrote(
+    request: &Request,
+    facts: &BackupFacts,
+    target: &TargetFacts,
+    method: Method,
+    connection: &mut Connection,
+) -> Result<bool> {
+    let identity = identity(request, facts, target, method).await;
+    let state = request.local.state.clone();
+    let position = blocking::run(move || Journal::look(&state, &identity).position()).await;
+    let Some(position) = position else { return Ok(true) };
+    let (_, info) = preflight::counters(connection).await?;
+    let names = position.counted.by_others(&info, &position.called, method == Method::Commands);
+    Ok(take_back::any_writes(connection, &names).await? == Some(true))
 }
 
 /// Whether this restore goes on with one that was interrupted before the target was started anew.

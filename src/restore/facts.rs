@@ -3,5 +3,5 @@
 mod backup;
 mod target;
 
-pub use backup::{BackupFacts, Origin};
+pub use backup::{BackupFacts, Expiries, Origin};
 pub use target::{Counters, TargetFacts};

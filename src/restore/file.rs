@@ -20,7 +20,7 @@ use crate::progress::{Progress, Unit};
 use super::{RdbSource, SourceError};
 
 pub use folder::{AofLayout, to_dir};
-pub use verified::{Destination, Restored, restore};
+pub use verified::{Destination, Restored, plan, restore};
 
 use temporary::Temporary;
 
@@ -143,14 +143,11 @@ pub fn to_file(
     progress: &dyn Progress,
     cancel: &CancellationToken,
 ) -> Result<Written, FileError> {
-    // Now rather than after an hour. What counts is the last step, which does not overwrite either.
-    if !overwrite && path.symlink_metadata().is_ok() {
-        return Err(FileError::Exists { path: path.to_owned() });
+    // What counts is the last step, which does not overwrite either.
+    if !overwrite {
+        must_be_new(path)?;
     }
-    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if !folder.is_dir() {
-        return Err(FileError::NoFolder { path: folder.to_owned() });
-    }
+    let folder = folder_of(path);
     temporary::must_have_room(folder, source.length)?;
     let bytes = source.length;
     let mut file = Temporary::create(folder, path)?;
@@ -159,6 +156,22 @@ pub fn to_file(
     let reminder = "a server with `appendonly yes` ignores this file at start: start it with `appendonly no`, then \
                     `CONFIG SET appendonly yes`; or let `--to-dir` write what such a server reads";
     Ok(Written { files: vec![path.to_owned()], bytes, warnings: vec![reminder.to_owned()] })
+}
+
+/// The folder that a file lies in.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Nothing has that name, and its folder is there. Blocks.
+fn must_be_new(path: &Path) -> Result<(), FileError> {
+    if path.symlink_metadata().is_ok() {
+        return Err(FileError::Exists { path: path.to_owned() });
+    }
+    match folder_of(path) {
+        folder if folder.is_dir() => Ok(()),
+        folder => Err(FileError::NoFolder { path: folder.to_owned() }),
+    }
 }
 
 /// Hands the pieces of the RDB to a writer: into a pipe, where nothing can be taken back. The end of the RDB comes only if all of it is

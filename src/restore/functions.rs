@@ -132,7 +132,7 @@ pub struct Rejected {
     pub reason: String,
 }
 
-/// Asks. Libraries of a name that the target has (`present`) are not asked about: they could not be deleted again.
+/// Asks. Libraries of a name that the target has (`present`) are asked about under another name: the target's could not be brought back.
 ///
 /// # Errors
 /// The connection broke.
@@ -150,7 +150,7 @@ pub async fn ask(
                 Some(format!("shard {shard} has other code of it than shard {first}, whose code is loaded"))
             }
             Some(_) => Some("the backup has this library twice".to_owned()),
-            None if present.contains(&name) => None,
+            None if present.contains(&name) => try_beside(connection, source, &name).await?,
             None => try_to_load(connection, source, &name).await?,
         };
         names.entry(name.clone()).or_insert(*shard);
@@ -171,6 +171,22 @@ pub async fn sources(connection: &mut Connection) -> Result<Libraries, CommandEr
         Some((field("library_name")?, field("library_code")?))
     };
     Ok(Libraries::Are(list.items().iter().filter_map(library).collect()))
+}
+
+/// The same of a library whose name the target has, under another name. Names of functions that the target has are judged elsewhere.
+async fn try_beside(connection: &mut Connection, source: &[u8], name: &str) -> Result<Option<String>, CommandError> {
+    let beside = format!("redis_ops_{:016x}", getrandom::u64().unwrap_or_default());
+    let Some(renamed) = renamed(source, name, &beside) else { return Ok(None) };
+    let reason = try_to_load(connection, &renamed, &beside).await?;
+    Ok(reason.filter(|reason| !reason.ends_with("already exists")))
+}
+
+/// A library with another name in its first line; `None`: the name does not stand there as it is.
+fn renamed(source: &[u8], name: &str, other: &str) -> Option<Vec<u8>> {
+    let line = source.iter().position(|byte| *byte == b'\n')?;
+    let named = format!("name={name}");
+    let at = source[..line].windows(named.len()).position(|window| window == named.as_bytes())?;
+    Some([&source[..at], b"name=", other.as_bytes(), &source[at + named.len()..]].concat())
 }
 
 /// Why it cannot be loaded, if it cannot.

@@ -66,8 +66,13 @@ impl Journal {
 
     /// By how many milliseconds an earlier run of this restore has moved expiries, if it left something and did.
     pub fn shift_before(state: &Path, identity: &Identity) -> Option<i64> {
+        Self::before(state, identity)?.shift_ms
+    }
+
+    /// What an earlier run of this restore has noted of itself.
+    pub fn before(state: &Path, identity: &Identity) -> Option<Identity> {
         let text = std::fs::read(state.join(identity.name()).join(IDENTITY)).ok()?;
-        serde_json::from_slice::<Identity>(&text).ok()?.shift_ms
+        serde_json::from_slice(&text).ok()
     }
 
     /// Which restore it is of.
@@ -101,12 +106,13 @@ impl Journal {
         differ.fold(first, |least, next| if next.len() < least.len() { next } else { least })
     }
 
-    /// The method of such a restore, if no other option differs.
-    pub fn other_method(&self) -> Option<Method> {
-        let begun = self.begun().filter(|(folder, _)| folder.join(POSITION).exists());
-        let mut decided = begun.map(|(_, other)| other.decided);
+    /// The method and the rate of such a restore, if no other option differs.
+    pub fn other_method(&self) -> Option<(Method, Option<u64>)> {
+        let mut begun = self.begun().filter(|(folder, _)| folder.join(POSITION).exists());
         let method = self.identity.decided.method;
-        decided.find(|then| Decided { method, ..then.clone() } == self.identity.decided).map(|then| then.method)
+        let is_same = |then: &Decided| Decided { method, ..then.clone() } == self.identity.decided;
+        let (_, other) = begun.find(|(_, other)| is_same(&other.decided))?;
+        Some((other.decided.method, self.identity.rate.or(other.rate)))
     }
 
     /// The line that proves a restore of the same data into the same target of which all was written; `None`: there is none that ended
@@ -278,6 +284,7 @@ mod tests {
             decided: Decided::of(&Options::default(), Method::Restore),
             shift_ms: None,
             address: None,
+            rate: None,
         }
     }
 

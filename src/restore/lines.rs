@@ -10,6 +10,8 @@ use crate::restore::options::{Asked, Method};
 pub enum Next<'a> {
     /// Goes on with the restore that was cut off, by the method that it went by.
     Resume(Method),
+    /// The same with this `--rate` in bytes a second, which the restore had.
+    ResumeAt(Method, Option<u64>),
     /// Begins anew where there is nothing to go on with.
     Anew(Asked, Over),
     /// Compares the target with the whole backup.

@@ -43,6 +43,9 @@ impl Mended {
             | Kind::TemplateFields
             | Kind::DuplicateFunction
             | Kind::OldFunction
+            | Kind::FunctionSyntax
+            | Kind::FunctionNeverEnds
+            | Kind::FunctionMayNotEnd
             | Kind::FunctionNotRun => return None,
             // Whatever else is odd in a value, and what may be added: the content that could be read is what counts.
             _ => Self::Changed,

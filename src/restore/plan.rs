@@ -3,12 +3,14 @@
 mod capacity;
 mod clock;
 mod contents;
+mod expiries;
 mod methods;
 mod reading;
 mod rights;
 mod sameness;
 mod state;
 mod state_folder;
+mod to_disk;
 mod verdict;
 
 #[cfg(test)]
@@ -16,18 +18,19 @@ mod tests;
 
 use serde::Serialize;
 
-use crate::explain::{Explain, Hint, Meaning, Status};
+use crate::explain::{Explain, Hint, Meaning, NOTHING_WRITTEN, Status};
 use crate::restore::alone::OTHERS_END;
 use crate::restore::facts::{BackupFacts, TargetFacts};
 use crate::restore::functions::Taken;
-use crate::restore::options::{Asked, Method, Options};
+use crate::restore::options::{Asked, Existing, Method, Options};
 use crate::restore::tally::FailedKey;
 use crate::restore::target_format::TargetFormat;
-pub use capacity::room;
-pub use contents::{FUNCTIONS_REFUSED, chosen_none, highest_database, module_records};
-pub use methods::{ANY_METHOD, Candidate, may_be_fed};
-pub use reading::{empties_for_a_choice, needs_survey};
+pub use capacity::{names_decide, room, room_for_missing};
+pub use contents::{FUNCTIONS_REFUSED, choice_decides_databases, chosen_none, highest_database, module_records};
+pub use methods::{ANY_METHOD, ANY_METHOD_WITH_LOSS, Candidate, may_be_fed};
+pub use reading::{empties_for_a_choice, must_count_expired, needs_survey};
 pub use sameness::SAME_SERVER;
+pub use to_disk::to_disk;
 
 /// No key of the backup is what was chosen.
 pub const NOTHING_CHOSEN: &str = "nothing_chosen";
@@ -44,8 +47,10 @@ const TOLD_BY_THE_REPORT: &[&str] = &[
     "functions_lost",
     "module_missing",
     "module_untrusted",
-    "expired",
+    expiries::EXPIRED,
+    expiries::SOON,
     state::SAVED,
+    state::WRITTEN,
     rights::RIGHTS,
     ALONE,
     contents::NOT_IN_BACKUP,
@@ -185,6 +190,11 @@ impl Refused {
         std::iter::once(self).chain(&self.others)
     }
 
+    /// Whether this is one of its reasons.
+    pub fn is_for(&self, code: &str) -> bool {
+        self.all().any(|refused| refused.code == code)
+    }
+
     /// Puts all reasons into the text, each with what names its keys.
     #[must_use]
     pub fn with_all(mut self, names: impl Fn(&[FailedKey]) -> String) -> Self {
@@ -202,12 +212,15 @@ impl Explain for Refused {
         if self.code == LOCKED {
             return Meaning::of(LOCKED).hint(Hint::words(OTHERS_END));
         }
-        let mut hint = Hint::words("nothing was written");
+        let mut hint = Hint::words(NOTHING_WRITTEN);
         let mut flags: Vec<&str> = Vec::new();
-        let wanted: Vec<&str> = self.all().filter_map(|refused| refused.flag).collect();
+        // With another flag there would still be nothing to restore.
+        let helps = !self.is_for(NOTHING_CHOSEN);
+        let wanted: Vec<&str> = self.all().filter_map(|refused| refused.flag).filter(|_| helps).collect();
         for flag in wanted.iter().copied() {
             // Of a key and of a library of the same name the same is said.
-            let is_said = flag == OVER_SAME_NAMES && wanted.contains(&OVER_OTHER_KEYS);
+            let is_said = flag == OVER_SAME_NAMES && wanted.contains(&OVER_OTHER_KEYS)
+                || flag == "--accept-loss" && wanted.contains(&ANY_METHOD_WITH_LOSS);
             if !is_said && !flags.contains(&flag) {
                 flags.push(flag);
                 hint = hint.and(Hint::GoAhead(flag));
@@ -287,6 +300,19 @@ impl Plan {
         self.lines.insert(0, Line::warning(state::RESUME, text));
     }
 
+    /// Others have written since the restore was interrupted that this one goes on with, or may have where the target `was_restarted`.
+    pub(super) fn goes_on_beside_others(&mut self, was_restarted: bool, existing: Existing) {
+        let who = if was_restarted { "other clients may have written" } else { "other clients have written" };
+        let then = match existing {
+            Existing::Replace => "their values of keys that are also in the backup are overwritten",
+            _ => "the keys that they wrote stay",
+        };
+        let text = format!("{who} to the target since the restore was interrupted: {then}");
+        // What nobody can tell the report does not say.
+        let code = if was_restarted { state::MAY_BE_WRITTEN } else { state::WRITTEN };
+        self.lines.push(Line::warning(code, text));
+    }
+
     /// Another restore into the target is at work; its connection comes from this address.
     pub(super) fn is_locked(&mut self, address: &str) {
         let text = format!("another restore into the target is running: its connection comes from {address}");
@@ -350,6 +376,12 @@ impl Plan {
         if warnings.any(is_told) || self.is_doubted() { Status::Warning } else { Status::Ok }
     }
 
+    /// How a restore to a file or a folder ends, as far as the plan can know.
+    pub fn foreseen_on_disk(&self) -> Status {
+        let is_told = |line: &Line| line.code == "trailing_bytes" || line.code == to_disk::FINDINGS;
+        if self.lines.iter().any(is_told) { Status::Warning } else { Status::Ok }
+    }
+
     /// Adds what the newest verification of the backup has found, if it found damage.
     pub(super) fn doubt(&mut self, found: Option<String>) {
         self.lines.extend(found.map(|found| Line::warning(VERIFIED_BAD, found)));
@@ -358,6 +390,11 @@ impl Plan {
     /// Whether the newest verification of the backup found damage.
     pub fn is_doubted(&self) -> bool {
         self.lines.iter().any(|line| line.code == VERIFIED_BAD)
+    }
+
+    /// Whether others have surely written since the restore was interrupted that this one goes on with.
+    pub fn was_written_since(&self) -> bool {
+        self.lines.iter().any(|line| line.code == state::WRITTEN)
     }
 
     /// Whether nobody can tell if another restore writes to the target as well.
@@ -416,7 +453,8 @@ pub fn make(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> Pl
     lines.extend(contents::modules(backup, target, options));
     lines.extend(contents::functions(backup, target, options, format));
     lines.extend(contents::databases(backup, target, options, fed));
-    lines.extend(contents::expiries(backup, options));
+    lines.extend(expiries::expired(backup, options));
+    lines.extend(expiries::soon(backup, chosen.as_ref().ok().map(|(method, _)| *method), &methods));
     lines.extend(clock::clock(backup, target, options));
     lines.extend(capacity::longest_value(backup, target, fed));
     lines.extend(capacity::memory(backup, target, options));

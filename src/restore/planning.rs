@@ -39,10 +39,12 @@ pub struct Planned {
     pub nothing_to_resume: Option<RunError>,
     /// A restore of this backup into this target was begun before, and has not ended.
     pub is_begun: bool,
-    /// This restore was interrupted before, and can be gone on with: the method that it went by.
-    pub interrupted: Option<Method>,
+    /// This restore was interrupted before, and can be gone on with: the method that it went by, and its rate in bytes a second.
+    pub interrupted: Option<(Method, Option<u64>)>,
     /// All of the backup was written before, and not proven: the line that proves it.
     pub unproven: Option<String>,
+    /// Others have written to the target, or may have, since the restore was interrupted that this one goes on with.
+    pub others_wrote: bool,
     /// Seconds that reading the backup took; 0 where the plan could be made without.
     pub verify_seconds: f64,
     /// The connection that the target was looked at over, for the questions that come before the first write.
@@ -97,11 +99,12 @@ pub async fn plan(mut request: Request, watcher: &Watcher<'_>) -> Result<Planned
         is_begun: false,
         interrupted: None,
         unproven: None,
+        others_wrote: false,
         verify_seconds,
         connection: Some(connection),
         _alone: alone,
     };
-    planned.look_for_journals().await;
+    planned.look_for_journals().await?;
     if planned.request.only_plan {
         planned.look_as_a_run_would(watcher).await?;
     }
@@ -210,11 +213,13 @@ pub(super) fn must_be_readable_as_one(source: &Dataset) -> Result<()> {
 }
 
 impl Planned {
-    /// Whether something that the target holds now may be gone afterwards. What a restore that goes on overwrites was saved before.
+    /// Whether something that the target holds now may be gone afterwards. What a restore that goes on overwrites was agreed to, and saved
+    /// before: unless others have written since.
     pub fn overwrites(&self) -> bool {
         let options = &self.request.options;
         let holds = self.target.keys() > 0 || self.functions_removed() > 0;
-        options.existing.overwrites() && holds && !options.resume
+        let is_agreed_to = options.resume && !(self.others_wrote && options.existing == Existing::Replace);
+        options.existing.overwrites() && holds && !is_agreed_to
     }
 
     /// Whether the target is saved before: where something may be overwritten, and where a restore that goes on may overwrite what others have
@@ -273,7 +278,7 @@ impl Planned {
     pub fn and_anew(&self, error: Fault) -> Fault {
         let holds = self.target.keys() > 0;
         if let Some(line) = self.resumes() {
-            return error.and_hint(line);
+            return error.hint_first(line);
         }
         if !holds || self.is_begun || self.request.anew_asking().is_some() {
             return error.and_hint(self.begins_anew());
@@ -304,12 +309,13 @@ impl Planned {
         if let Some(line) = &self.unproven {
             return Some(format!("all of the backup was written before, and not proven: `{line}` proves the restore"));
         }
-        let line = self.request.line(Next::Resume(self.interrupted?));
+        let (method, rate) = self.interrupted?;
+        let line = self.request.line(Next::ResumeAt(method, rate));
         Some(format!("this restore was interrupted before: `{line}` continues it"))
     }
 
     /// What earlier runs have left on this machine.
-    async fn look_for_journals(&mut self) {
+    async fn look_for_journals(&mut self) -> Result<()> {
         let Self { request, facts, target, plan, .. } = &*self;
         let is_begun = earlier::is_begun(request, facts, target).await;
         let nothing = match plan.method {
@@ -326,7 +332,10 @@ impl Planned {
             };
             for method in methods {
                 match earlier::nothing_to_resume(request, facts, target, method).await {
-                    None => interrupted = interrupted.or(Some(method)),
+                    None if interrupted.is_none() => {
+                        interrupted = Some((method, earlier::rate_before(request, facts, target, method).await));
+                    }
+                    None => {}
                     Some(RunError::AllWritten { line }) => unproven = Some(line),
                     Some(_) => {}
                 }
@@ -345,6 +354,21 @@ impl Planned {
         }
         (self.is_begun, self.nothing_to_resume) = (is_begun, nothing);
         (self.interrupted, self.unproven) = (interrupted, unproven.filter(|_| interrupted.is_none()));
+        if let Some(method) = self.plan.method.filter(|_| self.goes_on()) {
+            let mut connection = self.connection().await?;
+            let Self { request, facts, target, .. } = &*self;
+            self.others_wrote = earlier::others_wrote(request, facts, target, method, &mut connection).await?;
+            self.connection = Some(connection);
+        }
+        if self.others_wrote {
+            self.plan.goes_on_beside_others(goes_on, self.request.options.existing);
+        }
+        Ok(())
+    }
+
+    /// Whether there is a restore that this one goes on with, into a target that holds something.
+    fn goes_on(&self) -> bool {
+        self.request.options.resume && self.nothing_to_resume.is_none() && self.target.keys() > 0
     }
 
     /// Reads the object of a backup once, where nothing else will have read it to its end before the first write.

@@ -126,6 +126,7 @@ async fn ask_one(
         address: node.to_string(),
         databases: info.databases().into_iter().map(|(index, keys)| (u64::from(index), keys)).collect(),
         selects,
+        names_held: None,
         n_databases,
         longest_bulk: number("proto-max-bulk-len"),
         append_only: config.get("appendonly").map(|value| value == "yes").or(info.flag("aof_enabled")),

@@ -41,12 +41,16 @@ pub struct Survey {
     pub sources: Sources,
     /// Keys that are wanted and had not expired.
     pub wanted: u64,
+    /// Databases of the target that they go to.
+    pub goes_to: BTreeSet<u64>,
     /// Bytes of their values.
     pub wanted_bytes: u64,
     /// Keys that are wanted and had expired.
     pub expired: u64,
     /// Keys among `expired` whose time has passed by the target's clock, and not by ours.
     pub expired_by_clock: u64,
+    /// Wanted keys that live, and expire within the hour: how many in each second from then on, the first being 0.
+    pub soon: BTreeMap<u64, u64>,
     /// Keys left out by choice.
     pub left_out: u64,
     /// Wanted keys that go by typed commands.

@@ -145,6 +145,23 @@ impl Storage for Local {
         }
     }
 
+    async fn in_the_way(&self, key: &str) -> Option<&'static str> {
+        let path = self.path(key).ok()?;
+        let at = path.clone();
+        let looked = self.blocking(&at, Use::Read, move |_| {
+            let kind = path.symlink_metadata()?.file_type();
+            Ok(match path.metadata() {
+                Ok(target) if target.is_file() => None,
+                Ok(target) if target.is_dir() => Some("a folder"),
+                Err(_) if kind.is_symlink() => Some("a link that leads nowhere"),
+                // A file that is gone by now.
+                Err(_) => None,
+                Ok(_) => Some("no file"),
+            })
+        });
+        looked.await.ok().flatten()
+    }
+
     async fn get(&self, key: &str, limit: u64) -> Result<Bytes, StorageError> {
         let path = self.path(key)?;
         match self.blocking(&path.clone(), Use::Read, move |_| read::whole(&path, limit)).await? {

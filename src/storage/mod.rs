@@ -70,6 +70,11 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// not be written to does not say, which is no error.
     async fn hear_clock(&self) {}
 
+    /// What lies under a key and is no object, in words: a folder, or a link that leads nowhere. `None`: nothing that is known of.
+    async fn in_the_way(&self, _key: &str) -> Option<&'static str> {
+        None
+    }
+
     /// A small object, whole; one longer than `limit` bytes is [`StorageError::TooLarge`].
     async fn get(&self, key: &str, limit: u64) -> Result<Bytes, StorageError>;
 

@@ -54,6 +54,10 @@ impl Storage for Told {
         self.0.now()
     }
 
+    async fn in_the_way(&self, key: &str) -> Option<&'static str> {
+        self.0.in_the_way(key).await
+    }
+
     async fn hear_clock(&self) {
         self.0.hear_clock().await;
     }

@@ -341,7 +341,11 @@ fn judge(manifest: &Manifest, shard: &Shard, read: &Read, checked: &mut Checked)
         if inspected.not_understood.is_some() && manifest.structure.state != StructureState::NotUnderstood {
             findings.push(examination::not_understood(inspected.structure.understood_up_to));
         }
-        let mut odd = examination::oddities(&inspected.oddities, &inspected.needs);
+        let mut known = inspected.oddities.clone();
+        if manifest.purpose != Purpose::Adopted {
+            known.functions_were_loaded();
+        }
+        let mut odd = examination::oddities(&known, &inspected.needs);
         // What a server had loaded itself has been compiled by it.
         if manifest.purpose != Purpose::Adopted {
             let loaded = ["functions_not_run", "lua_script", "modules_not_asked"];

@@ -71,6 +71,7 @@ impl Resolver<'_> {
         Self::all_databases(&server, "`backup` saves all databases", |number| {
             format!("; `restore --db {number}` restores one database of a backup")
         })?;
+        let is_named = typed.name.is_some() || self.file.instances().contains(&server.instance.as_str());
         server.instance = self.name_in_repository(&server, typed.name.as_deref())?;
         let if_due = match (typed.if_due, schedule) {
             (false, _) => None,
@@ -83,6 +84,7 @@ impl Resolver<'_> {
         };
         Ok(Origin::Server {
             server: Box::new(server),
+            is_named,
             method: typed.source,
             read_from: typed.read_from,
             transfer: typed.transfer,

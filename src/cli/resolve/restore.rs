@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Chosen, Resolver};
 use crate::census::{Glob, Selection, TypeFilter};
 use crate::cli::args::restore::Restore as Typed;
-use crate::cli::lines::Lines;
+use crate::cli::lines::{Lines, quoted};
 use crate::commands::restore::{Instance, Settings, Target, undo};
 use crate::commands::which::{Backup, Server};
 use crate::explain::Misuse;
@@ -53,7 +53,7 @@ impl Resolver<'_> {
                 Target::Server(Box::new(instance))
             }
             None => {
-                must_be_for_a_file(typed, moment.is_some())?;
+                must_be_for_a_file(typed)?;
                 // It says whose backup is meant, unless the backup says so itself.
                 let of = chosen.id.and_then(|id| id.split_once('/')).map(|(instance, _)| instance);
                 if let Some(beside) = self.typed_instance_name()?
@@ -171,7 +171,18 @@ impl Resolver<'_> {
 }
 
 /// A file is written as it is, and no server is asked: what could not be followed is refused rather than passed over.
-fn must_be_for_a_file(typed: &Typed, is_of_a_moment: bool) -> Result<(), Misuse> {
+fn must_be_for_a_file(typed: &Typed) -> Result<(), Misuse> {
+    let name = typed.to_file.as_ref().and_then(|path| path.file_name()?.to_str());
+    if let Some((name, (plain, end))) = name.and_then(|name| Some((name, name.rsplit_once('.')?)))
+        && let Some(packer) =
+            [("gz", "gzip"), ("zst", "zstd")].iter().find(|(packed, _)| end.eq_ignore_ascii_case(packed))
+    {
+        let (plain, name) = (quoted(plain), quoted(name));
+        return Err(Misuse::usage(format!(
+            "`--to-file` writes an uncompressed RDB, and `{name}` is the name of a compressed one"
+        ))
+        .hint(format!("`--to-file {plain}`, which a server loads; or `--to-file - | {} > {name}`", packer.1)));
+    }
     let options = [
         ("--keys", !typed.keys.is_empty()),
         ("--exclude", !typed.exclude.is_empty()),
@@ -190,14 +201,12 @@ fn must_be_for_a_file(typed: &Typed, is_of_a_moment: bool) -> Result<(), Misuse>
         ("--no-proof", typed.no_proof),
         ("--accept-loss", typed.accept_loss),
         ("--allow-replica-resync", typed.allow_replica_resync),
-        ("--plan", typed.plan && !is_of_a_moment),
     ];
     let Some((name, _)) = options.into_iter().find(|(_, is_typed)| *is_typed) else { return Ok(()) };
     let target = if typed.to_dir.is_some() { "--to-dir" } else { "--to-file" };
     let misuse =
         Misuse::usage(format!("`{target}` takes no `{name}`: the file always holds the whole backup, unchanged"));
     Err(match name {
-        "--plan" => misuse.hint("`verify` reads the backup and writes nothing"),
         "--on-conflict" | "--replace-all" => misuse.hint("an existing file is never overwritten"),
         "--skip-verify" => misuse.hint("the whole backup is verified before the file gets its name"),
         _ => misuse.hint(format!("`{name}` is for `--target-instance`")),

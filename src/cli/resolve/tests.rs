@@ -292,6 +292,14 @@ fn a_database_goes_to_one_place() {
 }
 
 #[test]
+fn a_file_that_is_not_compressed_has_no_name_of_one_that_is() {
+    for name in ["copy.rdb.gz", "copy.rdb.zst", "copy.RDB.GZ"] {
+        let message = format!("`--to-file` writes an uncompressed RDB, and `{name}` is the name of a compressed one");
+        refused(&["restore", "--file", "x.rdb", "--to-file", name], &message);
+    }
+}
+
+#[test]
 fn a_file_takes_no_option_that_it_cannot_follow() {
     for target in ["--to-file", "--to-dir"] {
         for option in [
@@ -313,7 +321,6 @@ fn a_file_takes_no_option_that_it_cannot_follow() {
             "--no-proof",
             "--accept-loss",
             "--allow-replica-resync",
-            "--plan",
         ] {
             let name = option.split('=').next().unwrap();
             let line = ["restore", "--file", "x.rdb", target, "y", option];

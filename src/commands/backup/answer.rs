@@ -47,8 +47,11 @@ pub(super) fn show(
     let mut table = Table::pairs();
     table.row(["backup", &format!("{}/{}", manifest.instance, manifest.id)]);
     let node = match manifest.shards.as_slice() {
-        [one] => one.node.clone(),
-        several => format!("a cluster with {}", words::counted(several.len() as u64, "shard")),
+        [one] => report.of_cluster.clone().unwrap_or_else(|| one.node.clone()),
+        several => {
+            let whole = format!("a cluster with {}", words::counted(several.len() as u64, "shard"));
+            report.of_cluster.clone().unwrap_or(whole)
+        }
     };
     table.row(["from", &format!("{} {} ({node})", manifest.server.name, manifest.server.version)]);
     match &manifest.census {

@@ -8,7 +8,7 @@ use crate::backup::cluster::Prepared;
 use crate::capture::source::{self, Chosen, Found, SourceError, Wanted};
 use crate::connection::Node;
 use crate::introspection::Topology;
-use crate::printer::{Printer, words};
+use crate::printer::Printer;
 use crate::progress::Voice;
 
 /// What is read: one node, or a node of each shard of a cluster.
@@ -82,7 +82,7 @@ impl Source {
                 }
             }
             Self::Cluster(prepared) => {
-                printer.say(&format!("a cluster with {}", words::counted(prepared.chosen.len() as u64, "shard")));
+                printer.say(&prepared.in_words());
                 for (index, (shard, chosen)) in prepared.cluster.shards.iter().zip(&prepared.chosen).enumerate() {
                     let why = chosen.note.as_deref().unwrap_or_default();
                     tracing::info!("shard {index} (slots {}): reading {}: {why}", shard.slots, chosen.node);

@@ -14,7 +14,7 @@ use crate::printer::words;
 use crate::progress::Progress;
 use crate::restore::alone::AloneError;
 use crate::restore::carry_out::NotLoaded;
-use crate::restore::plan::{LOCKED, NOTHING_CHOSEN};
+use crate::restore::plan::{LOCKED, NOTHING_CHOSEN, Refused};
 use crate::restore::replica::LeftBehind;
 use crate::restore::{self, Admission, Existing, Planned, Request, Watcher};
 
@@ -70,9 +70,13 @@ async fn restore(
     if settings.plan {
         let refused = plan.refused().map(|refused| show::with_names(refused, context));
         let outcome = outcome(foreseen).text(table);
-        let is_after_a_run = |code| code != LOCKED && (code == "target_not_empty" || planned.leads_on());
+        // Where nothing is chosen no other line helps.
+        let is_after_a_run = |refused: &Refused| {
+            let no_line_helps = refused.is_for(LOCKED) || refused.is_for(NOTHING_CHOSEN);
+            !no_line_helps && (refused.code == "target_not_empty" || planned.leads_on())
+        };
         return Ok(match refused {
-            Some(refused) if is_after_a_run(refused.code) => {
+            Some(refused) if is_after_a_run(&refused) => {
                 outcome.error(sides.not_done(planned.and_anew(refused.into())))
             }
             Some(refused) => outcome.error(sides.not_done(refused.into())),
@@ -156,7 +160,12 @@ fn question(planned: &Planned, Sides { backup, target, .. }: &Sides, safety: &Sa
         }
         _ => {
             let keys = words::counted(keys, "key");
-            format!("This overwrites the keys of {target} ({keys}) that are also in {backup}.")
+            let since = match (planned.others_wrote, planned.plan.was_written_since()) {
+                (false, _) => "",
+                (true, true) => "Other clients have written to the target since the restore was interrupted. ",
+                (true, false) => "Other clients may have written to the target since the restore was interrupted. ",
+            };
+            format!("{since}This overwrites the keys of {target} ({keys}) that are also in {backup}.")
         }
     };
     let saved = match safety {

@@ -51,8 +51,12 @@ pub fn with_warnings(source: &Dataset, outcome: Outcome, context: &Context) -> O
     Outcome { status, ..outcome }.field("warnings", &warnings)
 }
 
-/// The plan, line by line, and the verdict; `foreseen`: how the restore ends, as far as the plan knows.
-pub fn plan(plan: &Plan, sides: &Sides, foreseen: Status, keys: Keys, printer: &Printer) -> String {
+/// What was looked at for a plan, line by line.
+pub fn lines(plan: &Plan, keys: Keys, printer: &Printer) -> String {
+    table_of(plan, keys).render(printer)
+}
+
+fn table_of(plan: &Plan, keys: Keys) -> Table {
     let mut table = Table::new(&["", "check", "what"]);
     for line in &plan.lines {
         let (style, word) = match line.level {
@@ -67,6 +71,11 @@ pub fn plan(plan: &Plan, sides: &Sides, foreseen: Status, keys: Keys, printer: &
         }
         table.painted_row(style, [word.to_owned(), line.code.to_owned(), text]);
     }
+    table
+}
+
+/// The plan, line by line, and the verdict; `foreseen`: how the restore ends, as far as the plan knows.
+pub fn plan(plan: &Plan, sides: &Sides, foreseen: Status, keys: Keys, printer: &Printer) -> String {
     let mut methods = Table::new(&["method", "time", "why not"]).numbers(&[1]);
     for candidate in &plan.methods {
         let flag = candidate.flag.map(|flag| format!(" ({flag})")).unwrap_or_default();
@@ -76,7 +85,7 @@ pub fn plan(plan: &Plan, sides: &Sides, foreseen: Status, keys: Keys, printer: &
     let named = |about: &[FailedKey]| names(about, keys);
     let (status, sentence) = plan.sentence(&sides.backup, &sides.target, foreseen, named);
     let verdict = verdict(printer, status, &words::escape_lines(&sentence));
-    format!("{}\n\n{}\n\n{verdict}", table.render(printer), methods.render(printer))
+    format!("{}\n\n{}\n\n{verdict}", lines(plan, keys, printer), methods.render(printer))
 }
 
 /// What was done, and the verdict.

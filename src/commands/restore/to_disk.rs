@@ -10,12 +10,13 @@ use crate::commands::table::{Table, verdict};
 use crate::commands::which;
 use crate::commands::{Context, Outcome};
 use crate::dataset::Dataset;
-use crate::explain::{Hint, Misuse, Result};
+use crate::explain::{Hint, Misuse, Result, Status};
 use crate::operations;
 use crate::printer::{Printer, words};
 use crate::progress::Progress;
 use crate::restore;
 use crate::restore::file::{Destination, Restored};
+use crate::restore::plan::Plan;
 
 /// Writes the RDB as it is, once the whole of it was verified.
 pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
@@ -23,23 +24,52 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
         Target::File(path) => Destination::File(path.clone()),
         Target::Folder(path) => Destination::Folder(path.clone()),
         Target::Stdout | Target::Server(_) => {
-            may_go_to_stdout(context)?;
+            if !settings.plan {
+                may_go_to_stdout(context)?;
+            }
             to_stdout(&context.printer)
         }
     };
     let source = which::open(&settings.backup, context).await?;
+    if settings.plan {
+        let plan = restore::file::plan(&source, place).await?;
+        return Ok(planned(&source, &plan, settings, context));
+    }
     let progress: Arc<dyn Progress> = Arc::from(context.bar());
     let work = restore::file::restore(&source, place, progress.clone(), &context.cancel);
     let ended = operations::read_marked(&source, work).await;
     progress.finish();
-    let path = match &settings.target {
+    let outcome = answer(&source, &ended?, &settings.target, context);
+    Ok(show::with_warnings(&source, with_sides(outcome, &source, &settings.target, context), context))
+}
+
+/// The answer with what is restored, and where to.
+fn with_sides(outcome: Outcome, source: &Dataset, target: &Target, context: &Context) -> Outcome {
+    let path = match target {
         Target::File(path) | Target::Folder(path) => Some(path.display().to_string()),
         Target::Stdout | Target::Server(_) => None,
     };
-    let (_, backup) = super::sides::backup(&source, context.now);
-    let outcome = answer(&source, &ended?, &settings.target, context);
-    let outcome = outcome.field("backup", backup).field("target", json!({ "path": path })).field("safety_backup", ());
-    Ok(show::with_warnings(&source, outcome, context))
+    let (_, backup) = super::sides::backup(source, context.now);
+    outcome.field("backup", backup).field("target", json!({ "path": path })).field("safety_backup", ())
+}
+
+/// What would be written, with nothing done.
+fn planned(source: &Dataset, plan: &Plan, settings: &Settings, context: &Context) -> Outcome {
+    let status = plan.foreseen_on_disk();
+    let into = match &settings.target {
+        Target::File(path) | Target::Folder(path) => path.display().to_string(),
+        Target::Stdout | Target::Server(_) => "stdout".to_owned(),
+    };
+    let with = if status == Status::Ok { "" } else { ", with warnings: see above" };
+    let sentence = words::escape_lines(&format!("{} would be written to {into}{with}", source.name()));
+    let text = format!(
+        "{}\n\n{}",
+        show::lines(plan, context.keys, &context.printer),
+        verdict(&context.printer, status, &sentence)
+    );
+    let outcome =
+        Outcome::new(status).field("backup_id", source.id()).field("plan", show::hidden(plan, context)).text(text);
+    show::with_warnings(source, with_sides(outcome, source, &settings.target, context), context)
 }
 
 /// Stdout is the RDB, and nothing else.

@@ -88,6 +88,16 @@ impl Fault {
         Self { hint: Some(hint), ..self }
     }
 
+    /// Says what helps most, before what the error says of itself.
+    #[must_use]
+    pub fn hint_first(self, first: impl Into<Hint>) -> Self {
+        let hint = match self.meaning().hint {
+            Some(own) => own.behind(first),
+            None => first.into(),
+        };
+        Self { hint: Some(hint), ..self }
+    }
+
     /// What followed from a signal: an interruption, of which this is the cause that is shown.
     #[must_use]
     pub fn after_a_signal(self) -> Self {

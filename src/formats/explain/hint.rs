@@ -71,6 +71,8 @@ pub enum Hint {
 
     /// A lock that nobody understands, of an instance of a repository, lapses or is removed by hand.
     StrangeLock([String; 2]),
+    /// What has the name of the lock of this repository and instance is no file, and has to be removed.
+    NoLock([String; 2]),
     /// More time for another to release the lock of a key.
     WaitForKey,
 
@@ -80,6 +82,8 @@ pub enum Hint {
     ListPublished,
     /// The instance has to be named with the id; an example of that, `prod/latest`.
     NameInstance(String),
+    /// A cluster needs a name of its own.
+    NameCluster,
     /// Use another backup: the object of this one is not its own.
     OtherBackup,
     /// The repository has to be corrected, or its marker to be removed.
@@ -183,6 +187,9 @@ pub enum Hint {
     LookUpRule,
 }
 
+/// The first word of a refusal.
+pub const NOTHING_WRITTEN: &str = "nothing was written";
+
 impl Hint {
     /// The ACL rule that is missing, for the user that the server's own words name.
     pub fn grant(rule: &str, said: &str) -> Self {
@@ -194,6 +201,19 @@ impl Hint {
     /// One line that names no option of ours.
     pub fn words(words: impl Into<Cow<'static, str>>) -> Self {
         Self::Words(words.into())
+    }
+
+    /// Another one, before this: behind the word that nothing was written, where this begins with it.
+    #[must_use]
+    pub fn behind(self, first: impl Into<Self>) -> Self {
+        match self {
+            Self::All(mut hints) if hints.first() == Some(&Self::Words(NOTHING_WRITTEN.into())) => {
+                hints.insert(1, first.into());
+                Self::All(hints)
+            }
+            hint if hint == Self::Words(NOTHING_WRITTEN.into()) => hint.and(first),
+            hint => first.into().and(hint),
+        }
     }
 
     /// This one, and then another.

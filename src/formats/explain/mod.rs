@@ -12,7 +12,7 @@ mod status;
 
 pub use common::{Bug, Failure, Interrupted, Misuse};
 pub use fault::{Context, Fault, Result};
-pub use hint::Hint;
+pub use hint::{Hint, NOTHING_WRITTEN};
 pub use status::Status;
 
 /// An error that says what it means.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::capture::server_of;
+use crate::census::Expiry;
 use crate::dataset::Dataset;
 use crate::rdb::opcode::Dialect;
 use crate::repository::manifest::{CensusSummary, Consistency, DatabaseCount, Manifest, Purpose, StructureState};
@@ -36,6 +37,8 @@ pub struct BackupFacts {
     pub census: Option<CensusSummary>,
     /// Keys in all databases.
     pub keys: Option<u64>,
+    /// When its keys expire, as far as that was asked without reading it.
+    pub expiries: Option<Expiries>,
     /// Keys by database of the backup.
     pub databases: BTreeMap<u64, DatabaseCount>,
     /// Keys by type name.
@@ -69,6 +72,17 @@ pub struct BackupFacts {
     pub has_findings: bool,
     /// What only reading the whole backup tells.
     pub survey: Option<Survey>,
+}
+
+/// When the keys of a backup expire, without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expiries {
+    /// Now by the clock that decides, in the time of the backup: what moves expiries moves them to earlier.
+    pub now_ms: i64,
+    /// How many keys expire when; `None`: the backup does not tell.
+    pub keys: Option<Expiry>,
+    /// Fields of hashes expire as well: a hash of which no field lives is gone with them, and only reading it tells.
+    pub fields: bool,
 }
 
 /// What tells the server that a backup was taken from from others. Empty: not known.
@@ -145,6 +159,7 @@ impl BackupFacts {
                 .filter(|_| shard.is_some()),
             census: census.cloned(),
             keys: census.map(|census| census.keys),
+            expiries: None,
             databases: databases.filter_map(|(number, count)| Some((number.parse().ok()?, *count))).collect(),
             by_type: census.map(|census| census.by_type.clone()).unwrap_or_default(),
             functions: census.map_or(0, |census| census.functions),

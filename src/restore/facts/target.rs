@@ -19,6 +19,8 @@ pub struct TargetFacts {
     pub databases: BTreeMap<u64, Database>,
     /// What the server answered to `SELECT` of the highest database that is needed.
     pub selects: Option<Result<(), String>>,
+    /// Wanted keys of the backup whose names it has; `None`: not counted.
+    pub names_held: Option<u64>,
     /// The setting `databases`, or how many databases a cluster has.
     pub n_databases: Option<u64>,
     /// `proto-max-bulk-len` in bytes.

@@ -68,12 +68,7 @@ fn within(
     progress: &dyn Progress,
     cancel: &CancellationToken,
 ) -> Result<Written, FileError> {
-    for name in [AOF_FOLDER, AOF, DUMP] {
-        let path = folder.join(name);
-        if path.symlink_metadata().is_ok() {
-            return Err(FileError::Exists { path });
-        }
-    }
+    must_be_new(folder)?;
     must_have_room(folder, source.length)?;
     let bytes = source.length;
     let rdb = match layout {
@@ -102,6 +97,15 @@ fn within(
         warnings.push("the folder has a `nodes.conf`: a server started here joins that cluster again".to_owned());
     }
     Ok(Written { files, bytes, warnings })
+}
+
+/// Whether a folder holds nothing that a server reads at its start. Blocks.
+pub(super) fn must_be_new(folder: &Path) -> Result<(), FileError> {
+    let mut paths = [AOF_FOLDER, AOF, DUMP].into_iter().map(|name| folder.join(name));
+    match paths.find(|path| path.symlink_metadata().is_ok()) {
+        Some(path) => Err(FileError::Exists { path }),
+        None => Ok(()),
+    }
 }
 
 /// A folder that was made for the files, with those above it that were missing: dropping it removes what is empty of them.

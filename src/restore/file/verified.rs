@@ -1,12 +1,14 @@
 //! A restore to a file, a folder or a pipe as a whole: the backup is verified to its end, and only then written.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{AofLayout, FileError, Written, place, to_dir, to_file, to_writer};
+use super::{
+    AofLayout, FileError, Written, folder, folder_of, must_be_new, place, temporary, to_dir, to_file, to_writer,
+};
 use crate::blocking;
 use crate::capture::{Inspected, Inspector};
 use crate::dataset::pass::{self, Feed};
@@ -17,6 +19,8 @@ use crate::progress::{Progress, Unit};
 use crate::rdb::visit::Checksum;
 use crate::repository::manifest::{CensusSummary, StructureFinding};
 use crate::restore::RdbSource;
+use crate::restore::facts::BackupFacts;
+use crate::restore::plan::{self, Plan};
 use crate::restore::planning::must_be_readable_as_one;
 use crate::restore::target_format::version_numbers;
 
@@ -37,10 +41,26 @@ impl Destination {
     /// Whether nobody else's data lies or is made there. Blocks.
     fn must_be_free(&self) -> Result<(), FileError> {
         match self {
-            Self::File(path) => place::must_be_no_backup(path),
+            Self::File(path) => {
+                place::must_be_no_backup(path)?;
+                must_be_new(path)
+            }
             Self::Folder(path) => {
                 place::must_be_no_backup(path)?;
-                place::must_have_no_server(path)
+                place::must_have_no_server(path)?;
+                folder::must_be_new(path)
+            }
+            Self::Pipe(_) => Ok(()),
+        }
+    }
+
+    /// Whether there is room for an RDB of so many bytes. Blocks.
+    fn must_have_room(&self, bytes: u64) -> Result<(), FileError> {
+        match self {
+            Self::File(path) => temporary::must_have_room(folder_of(path), bytes),
+            Self::Folder(path) => {
+                let there = path.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("."));
+                temporary::must_have_room(there, bytes)
             }
             Self::Pipe(_) => Ok(()),
         }
@@ -89,17 +109,7 @@ pub async fn restore(
     progress: Arc<dyn Progress>,
     cancel: &CancellationToken,
 ) -> Result<Restored> {
-    must_be_readable_as_one(source)?;
-    if source.shards() > 1 {
-        return Err(Misuse::not_supported_yet("writing a backup of several shards to a file or a folder").into());
-    }
-    if !source.can_be_read_again() {
-        let words = "standard input can be read only once, and the backup has to be verified first";
-        return Err(Misuse::usage(words).into());
-    }
-    // Now rather than after an hour of reading.
-    let (place, destination) = blocking::run(move || (destination.must_be_free(), destination)).await;
-    place.with_context(|| format!("cannot write {}", source.name()))?;
+    let destination = must_be_possible(source, destination).await?;
     progress.phase("verifying", Unit::Bytes, source.raw_bytes());
     let feed = Feed::Raw(source.raw(0, cancel).await?);
     let inspector = Inspector::without_census().judging().counting();
@@ -126,6 +136,45 @@ pub async fn restore(
             Ok(Restored { inspected, written: written.with_context(|| format!("cannot write {}", source.name()))? })
         }
     }
+}
+
+/// What would be written where, without reading the backup: all that is asked before it is read.
+///
+/// # Errors
+/// As [`restore`], as far as that is known before the backup is read.
+pub async fn plan(source: &Dataset, destination: Destination) -> Result<Plan> {
+    let place = match &destination {
+        Destination::File(path) => format!("`{}` does not exist yet", path.display()),
+        Destination::Folder(path) => format!("`{}` holds no data of a server", path.display()),
+        Destination::Pipe(_) => "the RDB goes to stdout".to_owned(),
+    };
+    let is_written = !matches!(destination, Destination::Pipe(_));
+    must_be_possible(source, destination).await?;
+    let facts = BackupFacts::of(source);
+    let raw_bytes = facts.raw_bytes.filter(|_| is_written);
+    Ok(plan::to_disk(&BackupFacts { raw_bytes, ..facts }, place))
+}
+
+/// What is known before the backup is read, rather than after an hour of reading.
+async fn must_be_possible(source: &Dataset, destination: Destination) -> Result<Destination> {
+    must_be_readable_as_one(source)?;
+    if source.shards() > 1 {
+        return Err(Misuse::not_supported_yet("writing a backup of several shards to a file or a folder").into());
+    }
+    if !source.can_be_read_again() {
+        let words = "standard input can be read only once, and the backup has to be verified first";
+        return Err(Misuse::usage(words).into());
+    }
+    let bytes = source.raw_bytes();
+    let (place, destination) = blocking::run(move || {
+        let free = destination.must_be_free();
+        (free.and_then(|()| bytes.map_or(Ok(()), |bytes| destination.must_have_room(bytes))), destination)
+    })
+    .await;
+    place.with_context(|| format!("cannot write {}", source.name()))?;
+    let there = source.must_be_there().await;
+    there.with_context(|| format!("cannot read {}; nothing was written", source.name()))?;
+    Ok(destination)
 }
 
 fn write(

@@ -31,6 +31,9 @@ pub struct Identity {
     /// not tell one restore from another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
+    /// `--rate` in bytes a second: who goes on is told the same. It does not tell one restore from another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<u64>,
 }
 
 /// Everything that decides which keys go where, and how.
@@ -148,7 +151,7 @@ impl Identity {
 
     /// The name of its folder.
     pub(super) fn name(&self) -> String {
-        let told = Self { shift_ms: None, address: None, ..self.clone() };
+        let told = Self { shift_ms: None, address: None, rate: None, ..self.clone() };
         // Structs, strings and maps of numbers: all of it can be said in JSON.
         let text = serde_json::to_vec(&told).unwrap_or_default();
         hex::encode(&Sha256::digest(text)[..16])
@@ -187,6 +190,7 @@ mod tests {
             decided: Decided::of(options, Method::Restore),
             shift_ms: None,
             address: None,
+            rate: None,
         };
         let plain = identity(&options);
         let text = r#"{"backup":"redis-prod/2024-01-01-01-00","digest":"ab","target_run_id":"1","decided":{"method":"restore","existing":"must_be_empty","ttl":"keep"}}"#;
@@ -205,7 +209,8 @@ mod tests {
         let chosen = identity(&options);
         assert_eq!(serde_json::to_string(&chosen.decided).unwrap(), text);
         assert_eq!(serde_json::from_str::<Decided>(text).unwrap(), chosen.decided);
-        assert_eq!(chosen.name(), Identity { shift_ms: Some(9), address: Some("h:1".into()), ..chosen.clone() }.name());
+        let later = Identity { shift_ms: Some(9), address: Some("h:1".into()), rate: Some(5), ..chosen.clone() };
+        assert_eq!(chosen.name(), later.name());
         assert_ne!(chosen.name(), plain.name());
     }
 }

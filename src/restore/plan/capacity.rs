@@ -93,9 +93,40 @@ fn needed(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> Opti
     // What is there is removed first, or may be what is overwritten.
     let is_removed = options.existing == Existing::ReplaceAll;
     let held = if is_removed || target.keys() == 0 { 0 } else { used };
-    let overwritten = if options.existing == Existing::Replace { held.min(data) } else { 0 };
+    if let (Existing::Skip, Some(names)) = (options.existing, target.names_held) {
+        // Keys that stay need no room twice.
+        return Some(held + of_keys(backup, data, wanted(backup).saturating_sub(names)));
+    }
+    // What goes on has written some of what is there.
+    let is_there = options.existing == Existing::Replace || options.resume;
+    let overwritten = if is_there { held.min(data) } else { 0 };
     let overhead = if held == 0 { used.min(2 << 20) } else { 0 };
     Some(data + held - overwritten + overhead)
+}
+
+/// Keys that are wanted, as far as is known.
+fn wanted(backup: &BackupFacts) -> u64 {
+    backup.survey.as_ref().map_or(backup.keys.unwrap_or(0), |survey| survey.wanted)
+}
+
+/// What so many of the wanted keys take of so many bytes.
+fn of_keys(backup: &BackupFacts, bytes: u64, keys: u64) -> u64 {
+    let part = keys as f64 / wanted(backup).max(1) as f64;
+    (bytes as f64 * part.min(1.0)) as u64
+}
+
+/// Whether keys that are skipped decide whether the backup fits: then it is counted how many names of the backup the target has.
+pub fn names_decide(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> bool {
+    if options.existing != Existing::Skip || options.resume || backup.only_once || target.keys() == 0 {
+        return false;
+    }
+    let limits = [Some(target.server.maxmemory).filter(|limit| *limit > 0), target.host_memory];
+    needed(backup, target, options).is_some_and(|all| limits.into_iter().flatten().any(|limit| all > limit))
+}
+
+/// `maxmemory` in bytes that is enough for the keys that are missing, where the target uses so many bytes now.
+pub fn room_for_missing(backup: &BackupFacts, used: u64, missing: u64) -> Option<u64> {
+    Some(with_room(used + of_keys(backup, data_bytes(backup)?, missing)))
 }
 
 /// `maxmemory` in bytes that is enough for the restore; `None`: the backup does not say how much memory it took.

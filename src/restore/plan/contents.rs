@@ -4,7 +4,6 @@ use super::{Level, Line, NOTHING_CHOSEN, OVER_SAME_NAMES};
 use crate::figures::{count, counted};
 use crate::rdb::OddityKind;
 use crate::rdb::types::Kind;
-use crate::restore::choices::Ttl;
 use crate::restore::facts::{BackupFacts, TargetFacts};
 use crate::restore::module_types::{Has, survives_malformed};
 use crate::restore::options::{Existing, Options};
@@ -281,7 +280,12 @@ pub fn functions(backup: &BackupFacts, target: &TargetFacts, options: &Options, 
 
 /// Libraries that no server loads, as far as can be told without compiling them.
 fn no_libraries(backup: &BackupFacts, options: &Options) -> Option<Line> {
-    let kinds = [OddityKind::FunctionHeader, OddityKind::DuplicateFunction];
+    let kinds = [
+        OddityKind::FunctionHeader,
+        OddityKind::DuplicateFunction,
+        OddityKind::FunctionSyntax,
+        OddityKind::FunctionNeverEnds,
+    ];
     let oddities = &backup.survey.as_ref()?.dangers.oddities;
     let found: Vec<_> = oddities.iter().filter(|(kind, ..)| kinds.contains(kind)).collect();
     let (kind, _, _) = found.first()?;
@@ -330,7 +334,8 @@ pub fn databases(backup: &BackupFacts, target: &TargetFacts, options: &Options, 
             Some(Line::refused("database_not_selected", text))
         }
         (Some(Ok(())), _) | (None, Some(_)) => {
-            let n = backup.databases.len() as u64;
+            let chosen = backup.survey.as_ref().filter(|_| !options.choices.selection.is_everything());
+            let n = chosen.map_or(backup.databases.len(), |survey| survey.goes_to.len()) as u64;
             Some(Line::ok("databases", format!("{}, the highest is {highest}", counted(n, "database"))))
         }
         (None, None) if highest == 0 => None,
@@ -340,8 +345,18 @@ pub fn databases(backup: &BackupFacts, target: &TargetFacts, options: &Options, 
     }
 }
 
-/// The highest number in the target.
+/// Whether the target has no database for keys that may be left out by choice: only reading the backup tells where those go that are not.
+pub fn choice_decides_databases(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> bool {
+    let is_open = !options.choices.selection.is_everything() && backup.survey.is_none() && !backup.only_once;
+    let is_refused = |line: Line| line.level == Level::Refused;
+    is_open && databases(backup, target, options, false).is_some_and(is_refused)
+}
+
+/// The highest number in the target; `None`: no key goes there, or nobody can tell.
 pub fn highest_database(backup: &BackupFacts, options: &Options) -> Option<u64> {
+    if let (Some(survey), false) = (&backup.survey, options.choices.selection.is_everything()) {
+        return survey.goes_to.last().copied();
+    }
     let chosen = &options.choices.selection.databases;
     let wanted = backup.databases.keys().filter(|number| chosen.is_empty() || chosen.contains(number));
     wanted.map(|number| options.choices.database(*number)).max()
@@ -355,17 +370,4 @@ fn is_out_of_range(reason: &str) -> bool {
 fn out_of_range(highest: u64, n: Option<u64>, reason: &str) -> Line {
     let has = n.map_or_else(|| reason.to_owned(), |n| format!("the target has {}", counted(n, "database")));
     Line::refused("database_out_of_range", format!("keys go to database {highest}: {has}")).flag("--db N:M")
-}
-
-/// Keys that would be dead on arrival.
-pub fn expiries(backup: &BackupFacts, options: &Options) -> Option<Line> {
-    let survey = backup.survey.as_ref()?;
-    if survey.expired == 0 {
-        return None;
-    }
-    let text = format!("{} expired since the backup was taken, and are not restored", counted(survey.expired, "key"));
-    Some(match options.choices.ttl {
-        Ttl::Keep => Line::warning("expired", text).flag("--ttl shift|strip"),
-        _ => Line::warning("expired", text),
-    })
 }

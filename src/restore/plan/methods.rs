@@ -30,6 +30,9 @@ pub struct Candidate {
 /// The flag that lets another method than the one that was asked for do it.
 pub const ANY_METHOD: &str = "--method auto";
 
+/// The same where no other method restores everything.
+pub const ANY_METHOD_WITH_LOSS: &str = "--method auto --accept-loss";
+
 /// Bytes of an RDB that are read and checked per second, at least. A prediction, no promise.
 const READING: f64 = 200e6;
 
@@ -69,9 +72,14 @@ pub fn choose(
             Some(Candidate { against: Some(reason), flag, .. }) => {
                 let line = Line::refused("method", format!("method `{}` cannot be used: {reason}", method.name()));
                 // By another method it may go, if only with a loss that is agreed to.
-                let may_go = |other: &Candidate| other.against.is_none() || other.flag.is_some();
-                let others = method == Method::Replica && !backup.only_once && candidates.iter().any(may_go);
-                Err(Line { flag: flag.or(others.then_some(ANY_METHOD)), ..line })
+                let goes = |other: &Candidate| other.against.is_none();
+                let may_go = |other: &Candidate| other.flag == Some("--accept-loss");
+                let other = match method == Method::Replica && !backup.only_once {
+                    true if candidates.iter().any(goes) => Some(ANY_METHOD),
+                    true if candidates.iter().any(may_go) => Some(ANY_METHOD_WITH_LOSS),
+                    _ => None,
+                };
+                Err(Line { flag: flag.or(other), ..line })
             }
             _ => Ok((method, "requested with `--method`".to_owned())),
         },
@@ -111,6 +119,12 @@ fn seconds(backup: &BackupFacts, options: &Options, method: Method) -> Option<f6
         None => 0.0,
     };
     Some(rounded(free.max(held_back)))
+}
+
+/// How long the slowest method takes, in milliseconds.
+pub(super) fn longest_ms(backup: &BackupFacts, options: &Options) -> i64 {
+    let seconds = seconds(backup, options, Method::Commands).unwrap_or(0.0);
+    (seconds * 1000.0) as i64
 }
 
 fn rounded(seconds: f64) -> f64 {

@@ -53,3 +53,16 @@ pub fn needs_survey(backup: &BackupFacts, target: &TargetFacts, options: &Option
     ];
     backup.survey.is_none() && read.contains(&true)
 }
+
+/// Bytes of an RDB that a plan reads only to count what has expired: a few seconds.
+const READ_TO_COUNT: u64 = 1 << 30;
+
+/// Whether the whole backup is read only for the number of its keys that have expired, or expire before the restore ends.
+pub fn must_count_expired(backup: &BackupFacts, options: &Options) -> bool {
+    let Some(expiries) = backup.expiries.filter(|_| backup.raw_bytes.is_some_and(|bytes| bytes <= READ_TO_COUNT))
+    else {
+        return false;
+    };
+    let ends = expiries.now_ms.saturating_add(methods::longest_ms(backup, options));
+    expiries.fields || expiries.keys.is_none_or(|keys| keys.until(ends).1 > 0)
+}

@@ -78,6 +78,10 @@ fn serves_all_of(backup: &BackupFacts, target: &TargetFacts) -> bool {
 
 /// The restore goes on with an interrupted one.
 pub(super) const RESUME: &str = "resume";
+/// The stable name of the line about writes of others since it was interrupted.
+pub(super) const WRITTEN: &str = "written_since";
+/// The same where nobody can tell.
+pub(super) const MAY_BE_WRITTEN: &str = "may_be_written_since";
 /// The stable name of the line about keys that both have.
 pub(super) const ON_CONFLICT: &str = "on_conflict";
 /// What becomes of them with `--on-conflict fail`, as long as nobody has looked whether there are any.

@@ -6,7 +6,7 @@ use crate::rdb::ValueType;
 use crate::replies::{Database, Info};
 use crate::repository::manifest::DatabaseCount;
 use crate::restore::clock::Clock;
-use crate::restore::facts::{Counters, Origin};
+use crate::restore::facts::{Counters, Expiries, Origin};
 use crate::restore::options::{Asked, Existing};
 use crate::restore::rate::Rate;
 use crate::restore::survey::Survey;
@@ -42,6 +42,7 @@ fn target(info: &str) -> TargetFacts {
         slots: None,
         slot_ranges: Vec::new(),
         clock: Some(Clock::default()),
+        names_held: None,
         counters: Counters::default(),
     }
 }
@@ -279,4 +280,47 @@ fn a_string_that_no_command_can_write_leaves_the_target_to_load_it() {
     let mut watched = redis7("");
     watched.watched = Some(true);
     check(&long, &watched, &Options::default(), &["value_too_large"], &["sentinel"]);
+}
+
+#[test]
+fn keys_that_stay_need_no_room_twice_and_keys_of_others_need_theirs() {
+    let mut holds = redis7("maxmemory:130000000\n");
+    (holds.databases, holds.server.used_memory) =
+        ([(0, Database { keys: 900, ..Database::default() })].into(), 100 << 20);
+    let options = Options { existing: Existing::Skip, ..Options::default() };
+    assert!(names_decide(&backup(), &holds, &options));
+    check(&backup(), &holds, &options, &["target_too_small"], &[]);
+    for (names, refused) in [(900, &[][..]), (0, &["target_too_small"])] {
+        holds.names_held = Some(names);
+        check(&backup(), &holds, &options, refused, &[]);
+    }
+    holds.server.maxmemory = 0;
+    assert!(!names_decide(&backup(), &holds, &options), "there is room for all of it");
+    // What was written before it was interrupted need not be written again.
+    holds.server.maxmemory = 130_000_000;
+    let resumed = Options { resume: true, ..Options::default() };
+    check(&backup(), &holds, &resumed, &[], &[]);
+    assert!(room_for_missing(&backup(), 100 << 20, 100).unwrap() >= 110 << 20);
+}
+
+#[test]
+fn what_has_expired_is_told_without_reading_a_large_backup() {
+    let mut keys = crate::census::Expiry::new(1_000_000);
+    let told = |now_ms, keys| {
+        let expiries = Some(Expiries { now_ms, keys, fields: false });
+        let plan = make(&BackupFacts { expiries, ..backup() }, &redis7(""), &Options::default());
+        let line = plan.lines.iter().find(|line| line.code == expiries::EXPIRED).map(|line| line.text.clone());
+        (line.unwrap_or_default(), plan.foreseen())
+    };
+    assert_eq!(told(1_000_000, Some(keys)), (String::new(), Status::Ok));
+    for left in [10_000, 20_000, 30_000, 300_000] {
+        keys.add(1_000_000 + left);
+    }
+    for (now, words) in [(1_005_000, ""), (1_015_000, "between 1 and 3 keys"), (1_060_000, "3 keys")] {
+        let (text, status) = told(now, Some(keys));
+        let expected = if words.is_empty() { Status::Ok } else { Status::Warning };
+        assert!(text.starts_with(words) && status == expected, "{now}: {text}");
+    }
+    // Nobody has counted: that is not "none".
+    assert!(told(1_060_000, None).0.starts_with("could not tell"), "{:?}", told(1_060_000, None));
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Candidate, Level, Line, Plan, contents};
+use super::{Candidate, Level, Line, Plan, contents, expiries};
 use crate::explain::Status;
 use crate::figures::span;
 use crate::restore::tally::FailedKey;
@@ -13,7 +13,8 @@ const CHANGES: &[&str] = &[
     "functions_lost",
     "module_missing",
     "module_untrusted",
-    "expired",
+    expiries::EXPIRED,
+    expiries::SOON,
     contents::FUNCTIONS_STAY,
     contents::FUNCTIONS_REFUSED,
 ];

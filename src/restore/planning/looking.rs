@@ -4,11 +4,13 @@ use std::time::Instant;
 
 use super::unread;
 use crate::blocking;
-use crate::connection::Connection;
+use crate::connection::{Command, Connection};
 use crate::dataset::ReadError;
-use crate::explain::{Hint, Misuse, Result};
+use crate::explain::{Context as _, Hint, Interrupted, Misuse, Result};
 use crate::progress::Unit;
-use crate::restore::facts::{BackupFacts, Origin, TargetFacts};
+use crate::restore::choices::Ttl;
+use crate::restore::conflicts::{self, ConflictsError};
+use crate::restore::facts::{BackupFacts, Expiries, Origin, TargetFacts};
 use crate::restore::options::{Asked, Existing, Method, Options};
 use crate::restore::plan::{self, Plan};
 use crate::restore::preflight;
@@ -47,9 +49,23 @@ impl Looking<'_> {
             self.must_do_in_one_pass(&facts, &first, verify)?;
         } else if verify || plan::needs_survey(&facts, &first, options) || *only_plan && chooses(options) {
             (facts, seconds) = self.survey(facts, &first).await?;
+        } else if *only_plan {
+            // A run finds out while it writes.
+            facts.expiries = self.expiries(&facts, &first).await;
+            if plan::must_count_expired(&facts, options) {
+                (facts, seconds) = self.survey(facts, &first).await?;
+            }
         }
         let highest = plan::highest_database(&facts, options).unwrap_or(0);
-        let target = preflight::ask(node, connection, highest, more).await?;
+        let mut target = preflight::ask(node, connection, highest, more).await?;
+        if plan::choice_decides_databases(&facts, &target, options) {
+            (facts, seconds) = self.survey(facts, &target).await?;
+            let highest = plan::highest_database(&facts, options).unwrap_or(0);
+            target = preflight::ask(node, connection, highest, more).await?;
+        }
+        if plan::names_decide(&facts, &target, options) {
+            target.names_held = Some(self.names_held(&target, connection).await?);
+        }
         let mut plan = self.judge(&facts, &target).await;
 
         // A server that loads a broken RDB exits. So a backup that the target loads itself is always read to its end first, whatever
@@ -67,6 +83,36 @@ impl Looking<'_> {
         let (plan, state) = (plan::make(facts, target, options), local.state.clone());
         // What cannot be written down on this machine could not be led back.
         blocking::run(move || plan.keeping_state_in(&state)).await
+    }
+
+    /// When keys of the backup expire, without reading it; `None`: nothing of it does.
+    async fn expiries(&self, facts: &BackupFacts, target: &TargetFacts) -> Option<Expiries> {
+        let Request { source, options, .. } = self.request;
+        let choices = &options.choices;
+        let may_expire = facts.expires() != Some(0) || facts.by_type.contains_key("hash");
+        if choices.ttl == Ttl::Strip || facts.keys.is_none() || !may_expire {
+            return None;
+        }
+        let census = source.census().await;
+        let fields = census.as_ref().is_some_and(|census| census.fields_with_expiry > 0);
+        let expires = facts.expires() != Some(0) || fields;
+        let now_ms = target.clock.unwrap_or_default().now_ms().saturating_sub(choices.shift_ms);
+        expires.then(|| Expiries { now_ms, keys: census.map(|census| census.expiry), fields })
+    }
+
+    /// How many names of wanted keys the target has.
+    async fn names_held(&self, target: &TargetFacts, connection: &mut Connection) -> Result<u64> {
+        let Request { source, options, node, .. } = self.request;
+        let Watcher { progress, cancel, .. } = self.watcher;
+        progress.phase("comparing names", Unit::Bytes, source.raw_bytes());
+        let (raw, now_ms) = (source.whole(cancel).await?, target.clock.unwrap_or_default().now_ms());
+        let found = conflicts::find(raw, &options.choices, now_ms, connection, &***progress, cancel).await;
+        // Where the next question begins.
+        connection.query(&Command::new("SELECT").arg(u64::from(node.database))).await?;
+        match found {
+            Err(ConflictsError::Interrupted) => Err(Interrupted.into()),
+            found => Ok(found.context("cannot look for the backup's keys in the target; nothing was written")?.keys),
+        }
     }
 
     /// A pipe can be read once: that has to be enough.
@@ -116,6 +162,9 @@ impl Looking<'_> {
         let mut surveyor = Surveyor::new(&options.choices, target, by_commands, now_ms());
         if mistrusting {
             surveyor = surveyor.mistrusting();
+        }
+        if facts.has_values_of_a_server() {
+            surveyor = surveyor.vouched();
         }
         let survey = surveyor.read(raw, &***progress, cancel).await.map_err(|error| unread(self.request, error))?;
         if let Some(said) = &facts.census {

@@ -26,8 +26,8 @@ pub enum RunError {
     OtherChoices {
         /// Which options those are, and what they were.
         differ: Vec<String>,
-        /// The method of that restore, where nothing else differs.
-        method: Option<Method>,
+        /// The method of that restore and its rate in bytes a second, where no other option differs.
+        method: Option<(Method, Option<u64>)>,
     },
     /// Nothing is left to be written.
     #[error(

@@ -75,6 +75,8 @@ pub struct Surveyor {
     route: Route,
     /// What typed commands lose of that value, if it is too long.
     in_parts: Route,
+    /// A server has written each value, and had loaded the function libraries.
+    vouched: bool,
 }
 
 impl Surveyor {
@@ -108,6 +110,7 @@ impl Surveyor {
             stream: None,
             route: Route::Payload,
             in_parts: Route::Payload,
+            vouched: false,
         }
     }
 
@@ -117,6 +120,12 @@ impl Surveyor {
         self.keys_seen = Some(DuplicateKeys::new(KEYS_COMPARED));
         self.wanted_seen = Some(DuplicateKeys::new(KEYS_COMPARED));
         self
+    }
+
+    /// A server has written each value, and had loaded the function libraries.
+    #[must_use]
+    pub fn vouched(self) -> Self {
+        Self { vouched: true, ..self }
     }
 
     /// Reads a whole backup, without sending anything.
@@ -129,6 +138,7 @@ impl Surveyor {
         progress: &dyn Progress,
         cancel: &CancellationToken,
     ) -> Result<Survey, ReadError> {
+        let vouched = self.vouched;
         let scanned = Scanned::by(self, MEMBERS_COMPARED);
         let scanned = pass::run(Feed::Raw(raw), scanned, progress, cancel).await?.taker;
         let not_compared = scanned.not_compared();
@@ -136,6 +146,9 @@ impl Surveyor {
         let oddities = &mut surveyor.survey.dangers.oddities;
         oddities.members_not_compared = not_compared;
         oddities.not_compared += not_compared;
+        if vouched {
+            oddities.functions_were_loaded();
+        }
         Ok(surveyor.finish(&summary))
     }
 

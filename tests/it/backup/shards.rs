@@ -64,6 +64,13 @@ fn a_plan_names_the_node_of_each_shard_and_does_nothing() {
     let Some(cluster) = any_kind().and_then(|installed| Cluster::start(&installed, &[])) else { return };
     let keys = cluster.fill(60);
     let folder = Folder::new();
+    // Whichever node is asked: by its address alone the next one would be another instance.
+    for more in [&["--plan"][..], &[]] {
+        let line = ["backup", "-i", &cluster.url(), "-r", &folder.text(), "--json"].map(str::to_owned);
+        let run = RedisOps::new().args(line).args(more).run();
+        assert_eq!(failure(&run), (3, "usage".to_owned()), "{}", run.everything());
+        assert!(run.json()["error"]["hint"].to_string().contains("--name NAME"), "{}", run.everything());
+    }
     let run = backup(&cluster.url(), &folder.text(), &["--plan", "--json"]).run();
     let plan = &run.json()["plan"];
     assert_eq!(
@@ -431,6 +438,11 @@ fn a_shard_without_a_living_node_is_left_out_on_purpose_only() {
     let run = backup(&url, &folder.text(), &["--json", "--allow-gaps", "--read-from", "replica"]).run();
     assert!(run.json()["error"]["hint"].to_string().contains("--read-from auto"), "{}", run.everything());
     assert_eq!(folder.files(), Vec::<String>::new());
+    let run = backup(&url, &folder.text(), &["--plan", "--allow-gaps"]).run();
+    assert!(run.everything().contains("2 of the 3 shards of a cluster"), "{}", run.everything());
+    let run = backup(&url, &folder.text(), &["--allow-gaps"]).run();
+    assert!(run.code == 1 && run.text().contains("2 of the 3 shards of a cluster"), "{}", run.everything());
+    let folder = Folder::new();
     let run = backup(&url, &folder.text(), &["--json", "--allow-gaps"]).run();
     let answer = run.json();
     assert_eq!((run.code, &answer["backup"]["census"]["keys"]), (1, &(keys - lost).into()), "{}", run.everything());

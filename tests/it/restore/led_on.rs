@@ -180,3 +180,46 @@ fn what_a_restore_to_disk_cannot_follow_or_must_not_write_is_refused() {
     assert!(run.code == 2 && run.everything().contains(&words), "{}", run.everything());
     assert_eq!(stored.to_disk(&["--to-dir", &to]).run().code, 0);
 }
+
+#[test]
+fn a_plan_of_a_restore_to_disk_says_what_stands_against_it_and_writes_nothing() {
+    let Some(stored) = backup_of(200) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (file, data) = (path("copy.rdb"), path("data"));
+    for to in [["--to-file", &*file], ["--to-dir", &*data]] {
+        let (code, plan) = stored.to_disk(&[&to[..], &["--plan"]].concat()).json();
+        assert_eq!((code, &plan["plan"]["lines"][0]["code"]), (0, &"place".into()), "{plan:#}");
+        let text = stored.to_disk(&[&to[..], &["--plan"]].concat()).run();
+        assert!(text.text().contains(&format!("would be written to {}", to[1])), "{}", text.everything());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+    let run = stored.to_disk(&["--to-file", "-", "--plan"]).run();
+    assert!(run.code == 0 && run.text().contains("stdout"), "{}", run.everything());
+    // A folder that is missing is named; a name that is taken as well.
+    let deep = path("missing/copy.rdb");
+    std::fs::write(&file, "precious").unwrap();
+    std::fs::create_dir_all(folder.path().join("data/appendonlydir")).unwrap();
+    for (to, words) in [
+        (["--to-file", &*deep], format!("there is no folder `{}`", path("missing"))),
+        (["--to-file", &*file], format!("`{file}` already exists")),
+        (["--to-dir", &*data], format!("`{data}/appendonlydir` already exists")),
+    ] {
+        for more in [&["--plan"][..], &[]] {
+            let run = stored.to_disk(&[&to[..], more].concat()).run();
+            assert!(run.code == 2 && run.everything().contains(&words), "{words}: {}", run.everything());
+        }
+    }
+    let run = stored.to_disk(&["--to-file", &path("copy.rdb.gz")]).run();
+    assert!(run.code == 3 && run.everything().contains("uncompressed"), "{}", run.everything());
+    // What is known before it is read is said in the words of every other method.
+    let object = stored.object();
+    let bytes = std::fs::read(&object).unwrap();
+    std::fs::write(&object, &bytes[..bytes.len() / 2]).unwrap();
+    for more in [&["--plan"][..], &[]] {
+        let run = stored.to_disk(&[&["--to-file", &path("new.rdb")], more].concat()).run();
+        let words = format!("its length in bytes is {}, not {}", bytes.len() / 2, bytes.len());
+        assert!(run.code == 2 && run.everything().contains(&words), "{}", run.everything());
+        assert!(run.everything().contains("nothing was written"), "{}", run.everything());
+    }
+}

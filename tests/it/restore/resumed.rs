@@ -121,6 +121,9 @@ fn a_restore_that_was_killed_while_it_was_proven_names_the_line_that_proves_it()
     for answer in answers[0][..1].iter().chain(&answers[1]) {
         typed = hint(answer).split('`').find_map(|part| part.strip_prefix("redis-ops ")).expect("a line");
         assert!(typed.starts_with("verify") && typed.ends_with("--fail-on missing --fail-on different"), "{answer}");
+        // Before the ways that write.
+        let at = |words: &str| hint(answer).find(words);
+        assert!(at("--on-conflict skip").is_none_or(|other| at("redis-ops verify") < Some(other)), "{answer}");
     }
     assert_eq!(with(&typed.split(' ').collect::<Vec<_>>()).json().0, 0);
     // Another restore into the target leaves nothing of the note.

@@ -222,6 +222,7 @@ impl Restore {
             decided: Decided::of(&self.options, method),
             shift_ms: None,
             address: None,
+            rate: None,
         };
         let rdb = self.rdb.clone();
         let order = Order {

@@ -257,18 +257,32 @@ fn what_a_killed_run_leaves_of_a_lock_goes_with_the_next_one_that_is_taken() {
 }
 
 #[test]
-fn what_is_no_file_in_place_of_a_lock_holds_nobody_up_and_is_said() {
+fn what_is_no_file_in_place_of_a_lock_is_refused_by_name_and_the_hint_says_what_to_remove() {
     let Some(server) = RedisServer::start() else { return };
     let folder = Folder::new();
+    // A prune that removes nothing needs no lock.
+    backed_up(&server.url(), &folder.text(), &[]);
     backed_up(&server.url(), &folder.text(), &[]);
     let lock = folder.path().join("prod/lock.json");
-    for kind in ["pipe", "folder"] {
+    let prune = ["prune", "-r", &folder.text(), "--keep-last", "1", "--yes", "--json"].map(str::to_owned);
+    for (kind, words) in [("pipe", "no file"), ("folder", "a folder"), ("link", "a link that leads nowhere")] {
         match kind {
             "pipe" => assert!(std::process::Command::new("mkfifo").arg(&lock).status().unwrap().success()),
+            "link" => std::os::unix::fs::symlink("nowhere", &lock).unwrap(),
             _ => fs::create_dir(&lock).unwrap(),
         }
-        let run = backup(&server.url(), &folder.text(), &[]).run();
-        assert!(run.code == 0 && run.stderr.contains("no lock is taken for prod"), "{kind}: {}", run.everything());
+        for run in [backup(&server.url(), &folder.text(), &["--json"]).run(), RedisOps::new().args(&prune).run()] {
+            assert_eq!(failure(&run), (2, "locked".to_owned()), "{kind}: {}", run.everything());
+            let hint = run.json()["error"]["hint"].as_str().unwrap().to_owned();
+            assert!(hint.contains(&format!("remove {}/prod/lock.json", folder.text())), "{hint}");
+            assert!(
+                run.text().contains(&format!("whether another run is at work on prod: lock.json is {words}")),
+                "{}",
+                run.text()
+            );
+        }
+        let (code, status) = RedisOps::new().args(["lock", "status", "-r", &folder.text()]).json();
+        assert_eq!((code, &status["locks"][0]["state"]), (0, &"unreadable".into()), "{kind}: {status}");
         if lock.is_dir() { fs::remove_dir(&lock).unwrap() } else { fs::remove_file(&lock).unwrap() }
     }
     // A file that says nothing known is somebody's until it lapses, and how it goes is said.

@@ -71,6 +71,14 @@ impl Oddities {
         }
     }
 
+    /// A server is known to have loaded all libraries: what their code looks like is no matter.
+    pub fn functions_were_loaded(&mut self) {
+        let is_of_code = |kind: OddityKind| {
+            matches!(kind, OddityKind::FunctionSyntax | OddityKind::FunctionNeverEnds | OddityKind::FunctionMayNotEnd)
+        };
+        self.seen.retain(|(kind, _), _| !is_of_code(*kind));
+    }
+
     /// All kinds met, by the encoding of the value (`None`: of the file).
     pub fn iter(&self) -> impl Iterator<Item = (OddityKind, Option<ValueType>, &Seen)> {
         self.seen.iter().map(|((kind, value_type), seen)| (*kind, *value_type, seen))

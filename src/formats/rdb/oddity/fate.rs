@@ -75,6 +75,7 @@ fn on(kind: OddityKind, value_type: Option<ValueType>, line: Line) -> Fate {
         | Kind::DuplicatePending
         | Kind::ModuleValue
         | Kind::FunctionHeader
+        | Kind::FunctionSyntax
         | Kind::EmptyArray
         | Kind::TemplateFields
         | Kind::DuplicateFunction => Refuses,
@@ -114,7 +115,9 @@ fn on(kind: OddityKind, value_type: Option<ValueType>, line: Line) -> Fate {
                 Refuses
             }
         }
-        Kind::FunctionNotRun => Unknown,
+        // The server waits for its end for ever, and answers nobody.
+        Kind::FunctionNeverEnds => Dies,
+        Kind::FunctionMayNotEnd | Kind::FunctionNotRun => Unknown,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::OddityKind;
+use super::lua::{self, Ends};
 
 /// The most names of functions that are remembered; a server with more is unheard of.
 const REMEMBERED: usize = 1 << 16;
@@ -24,13 +25,33 @@ impl Libraries {
     pub fn judge(&mut self, source: &[u8]) -> Option<(OddityKind, &'static str)> {
         self.count += 1;
         let name = match name(source) {
-            Ok(name) => name?,
+            Ok(name) => name,
             Err(what) => return Some((OddityKind::FunctionHeader, what)),
         };
-        if self.names.len() < REMEMBERED && !self.names.insert(name.to_vec()) {
+        if let Some(name) = name
+            && self.names.len() < REMEMBERED
+            && !self.names.insert(name.to_vec())
+        {
             return Some((OddityKind::DuplicateFunction, OddityKind::DuplicateFunction.words()));
         }
-        None
+        let kind = of_code(source)?;
+        Some((kind, kind.words()))
+    }
+}
+
+/// What is odd in the code of a library. Other engines than Lua are nothing that we know.
+fn of_code(source: &[u8]) -> Option<OddityKind> {
+    let first_line = source.iter().position(|byte| *byte == b'\n')?;
+    let (header, code) = source.split_at(first_line);
+    let engine = header.get(2..5).filter(|_| header.get(5).is_none_or(u8::is_ascii_whitespace))?;
+    if !engine.eq_ignore_ascii_case(b"lua") {
+        return None;
+    }
+    match lua::ends(code) {
+        Ends::Perhaps => None,
+        Ends::Unknown => Some(OddityKind::FunctionMayNotEnd),
+        Ends::Never => Some(OddityKind::FunctionNeverEnds),
+        Ends::NotCompiled => Some(OddityKind::FunctionSyntax),
     }
 }
 
@@ -82,6 +103,10 @@ mod tests {
         check(&["#!LUA   NAME=l_2 \nreturn 1"], None);
         check(&["#!lua name=\"l 1\"\n"], None);
         check(&["#!lua name=a\n", "#!lua name=b\n"], None);
+        check(&["#!lua name=a\nwhile true do end"], Some(OddityKind::FunctionNeverEnds));
+        check(&["#!lua name=\"a\"\nwhile i < 3 do end"], Some(OddityKind::FunctionMayNotEnd));
+        check(&["#!lua name=a\nf("], Some(OddityKind::FunctionSyntax));
+        check(&["#!js name=a\nwhile (true) {"], None);
         check(&["#!lua name=a\n", "#!lua name=a\n"], Some(OddityKind::DuplicateFunction));
         for wrong in [
             "garbage",

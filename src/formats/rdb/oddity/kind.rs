@@ -80,6 +80,12 @@ pub enum OddityKind {
     DuplicateFunction,
     /// A function library of a release candidate of 7.0 (opcode 246).
     OldFunction,
+    /// A function library whose code cannot be compiled.
+    FunctionSyntax,
+    /// A function library whose code never comes to its end when it is loaded.
+    FunctionNeverEnds,
+    /// A function library of whose code nobody can tell without running it whether it ends.
+    FunctionMayNotEnd,
     /// Function libraries are compiled and run when a file is loaded. They were not here.
     FunctionNotRun,
     /// An array without elements: servers refuse it, unlike other aggregates without elements.
@@ -93,7 +99,7 @@ pub enum OddityKind {
 impl OddityKind {
     /// All kinds of oddities, for the test of the table of fates.
     #[cfg(test)]
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 44] = [
         Self::UnreadableValue,
         Self::DuplicateMember,
         Self::UnsortedIntset,
@@ -131,6 +137,9 @@ impl OddityKind {
         Self::FunctionHeader,
         Self::DuplicateFunction,
         Self::OldFunction,
+        Self::FunctionSyntax,
+        Self::FunctionNeverEnds,
+        Self::FunctionMayNotEnd,
         Self::FunctionNotRun,
         Self::EmptyArray,
         Self::ArrayOrder,
@@ -197,6 +206,14 @@ impl OddityKind {
             Self::FunctionHeader => ("function_header", "a function library without a header that servers take"),
             Self::DuplicateFunction => ("duplicate_function", "two function libraries of one name"),
             Self::OldFunction => ("old_function", "a function library of a release candidate of Redis 7.0"),
+            Self::FunctionSyntax => ("function_syntax", "a function library that cannot be compiled"),
+            Self::FunctionNeverEnds => {
+                ("function_never_ends", "a function library whose code never ends when a server loads it")
+            }
+            Self::FunctionMayNotEnd => (
+                "function_may_not_end",
+                "a function library with a loop of which only a server can tell whether it ends when it is loaded",
+            ),
             Self::FunctionNotRun => ("functions_not_run", "functions were not compiled"),
             Self::EmptyArray => ("empty_array", "an array without elements"),
             Self::ArrayOrder => ("array_order", "elements of an array that are out of order, or duplicates"),

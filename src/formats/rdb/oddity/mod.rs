@@ -19,6 +19,7 @@ mod collected;
 mod fate;
 mod functions;
 mod kind;
+mod lua;
 mod server;
 
 pub use collected::{NAME_KEPT, Named, Oddities, Seen};

@@ -123,6 +123,7 @@ fn not_immune(server: &ServerFacts, oddities: &Oddities, origin: Origin) -> Vec<
     found.sort_by_key(|(fate, ..)| std::cmp::Reverse(*fate));
     let sentence = |(fate, kind, n): &(Fate, OddityKind, u64)| {
         let what = match fate {
+            Fate::Dies if *kind == OddityKind::FunctionNeverEnds => "would hang on it",
             Fate::Dies => "would crash on it",
             Fate::Refuses => "would exit on it",
             Fate::Unknown => "is not known to take it",

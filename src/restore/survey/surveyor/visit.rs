@@ -16,6 +16,9 @@ use crate::restore::target_format::{Loss, Route, fits};
 const AUX: &[&str] = &["redis-ver", "valkey-ver", "ctime", "used-mem"];
 const LONGEST_AUX: usize = 64;
 
+/// Seconds within which keys that expire are counted, second by second.
+const SOON: u64 = 3600;
+
 impl Visit for Surveyor {
     fn header(&mut self, dialect: Dialect, version: u32) {
         (self.dialect, self.survey.version) = (dialect, version);
@@ -82,8 +85,16 @@ impl Visit for Surveyor {
                 let lives = self.choices.expiry(entry.expire_ms).is_none_or(|at| at > self.our_now_ms);
                 survey.expired_by_clock += u64::from(lives);
             }
-            Wanted::Yes { database, .. } => {
+            Wanted::Yes { database, expire_ms } => {
                 survey.wanted += 1;
+                // Nearly always the same few.
+                if !survey.goes_to.contains(&database) {
+                    survey.goes_to.insert(database);
+                }
+                let left = expire_ms.map(|at| u64::try_from(at.saturating_sub(self.now_ms)).unwrap_or(0) / 1000);
+                if let Some(left) = left.filter(|left| *left < SOON) {
+                    *survey.soon.entry(left).or_default() += 1;
+                }
                 self.wanted = true;
                 self.living = entry.value_type.has_field_expiry().then_some(false);
                 self.goes_to = Some(database);
