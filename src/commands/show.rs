@@ -82,7 +82,8 @@ fn stored_text(manifest: &Manifest, rest: Option<&Census>, since: &Since, contex
     about.row(["backup", &format!("{}/{}", manifest.instance, manifest.id)]);
     let taken = manifest.finished_at - manifest.created_at;
     let span = words::span(taken.to_std().unwrap_or_default());
-    let ago = |time: DateTime<chrono::Utc>| (context.now - time).to_std().map(|age| format!(", {} ago", words::span(age)));
+    let ago =
+        |time: DateTime<chrono::Utc>| (context.now - time).to_std().map(|age| format!(", {} ago", words::span(age)));
     let age = ago(manifest.created_at);
     let taken_at = manifest.created_at.format("%Y-%m-%d %H:%M:%S UTC");
     about.row(["taken", &format!("{taken_at}{}, in {span}", age.unwrap_or_default())]);

@@ -42,7 +42,7 @@ impl Ended {
         let libraries_stay =
             self.report.tally.functions.skipped > 0 && planned.request.options.choices.selection.is_everything();
         let plan = &planned.plan;
-        if plan.is_doubted() || plan.lacks() || plan.may_mix() || libraries_stay {
+        if plan.is_doubted() || plan.cannot_be_proven() || plan.lacks() || plan.may_mix() || libraries_stay {
             status = status.and(Status::Warning);
         }
         self.proof.as_ref().map_or(status, |proof| status.and(proof.status()))

@@ -373,13 +373,13 @@ impl Plan {
         }
         let is_told = |line: &Line| contents::LOSSES.contains(&line.code) || TOLD_BY_THE_REPORT.contains(&line.code);
         let mut warnings = self.lines.iter().filter(|line| line.level == Level::Warning);
-        if warnings.any(is_told) || self.is_doubted() { Status::Warning } else { Status::Ok }
+        if warnings.any(is_told) || self.is_doubted() || self.cannot_be_proven() { Status::Warning } else { Status::Ok }
     }
 
     /// How a restore to a file or a folder ends, as far as the plan can know.
     pub fn foreseen_on_disk(&self) -> Status {
         let is_told = |line: &Line| line.code == "trailing_bytes" || line.code == to_disk::FINDINGS;
-        if self.lines.iter().any(is_told) { Status::Warning } else { Status::Ok }
+        if self.lines.iter().any(is_told) || self.cannot_be_proven() { Status::Warning } else { Status::Ok }
     }
 
     /// Adds what the newest verification of the backup has found, if it found damage.
@@ -390,6 +390,11 @@ impl Plan {
     /// Whether the newest verification of the backup found damage.
     pub fn is_doubted(&self) -> bool {
         self.lines.iter().any(|line| line.code == VERIFIED_BAD)
+    }
+
+    /// Whether the format of the backup is newer than we know: nobody can prove what is restored of it.
+    pub fn cannot_be_proven(&self) -> bool {
+        self.lines.iter().any(|line| line.code == contents::UNKNOWN_VERSION && line.level == Level::Warning)
     }
 
     /// Whether others have surely written since the restore was interrupted that this one goes on with.

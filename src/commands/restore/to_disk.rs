@@ -113,7 +113,14 @@ fn answer(source: &Dataset, restored: &Restored, target: &Target, context: &Cont
         let left_out = words::counted(inspected.trailing_bytes, "byte");
         text.push_str(&format!("\n{left_out} after the end of the RDB are left out"));
     }
+    if !inspected.is_version_known() {
+        let version = inspected.rdb_version;
+        text.push_str(&format!(
+            "\nRDB version {version} is newer than this version of redis-ops supports: only a server that writes it can load it"
+        ));
+    }
     let next = match target {
+        _ if !inspected.is_version_known() => String::new(),
         Target::File(path) => {
             let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();

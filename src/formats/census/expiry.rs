@@ -40,7 +40,7 @@ impl Expiry {
     }
 
     #[inline]
-    pub(crate) fn add(&mut self, expire_ms: i64) {
+    pub fn add(&mut self, expire_ms: i64) {
         let left = expire_ms.saturating_sub(self.moment_ms);
         let slot = if left < 0 { 0 } else { 1 + BOUNDS_MS.iter().filter(|bound| left > **bound).count() };
         self.slots[slot] += 1;

@@ -84,7 +84,8 @@ impl Restored {
 
     /// A warning, where what was written is not all that a person would expect of it.
     pub fn status(&self) -> Status {
-        let is_odd = self.inspected.trailing_bytes > 0 || !self.findings().is_empty();
+        let is_odd =
+            self.inspected.trailing_bytes > 0 || !self.findings().is_empty() || !self.inspected.is_version_known();
         if is_odd { Status::Warning } else { Status::Ok }
     }
 

@@ -9,6 +9,9 @@ use crate::restore::module_types::{Has, survives_malformed};
 use crate::restore::options::{Existing, Options};
 use crate::restore::target_format::{Loss, NEWEST_VECTOR_SETS, TargetFormat, version_numbers};
 
+/// The stable name of the line about a format that is newer than we know.
+pub(super) const UNKNOWN_VERSION: &str = "unsupported_rdb_version";
+
 /// The backup's format against the target's.
 pub fn format(backup: &BackupFacts, format: TargetFormat, options: &Options) -> Line {
     let own = |version: u32| if version >= 80 { format!("{version} (Valkey's)") } else { version.to_string() };
@@ -16,7 +19,7 @@ pub fn format(backup: &BackupFacts, format: TargetFormat, options: &Options) -> 
     let both = format!("RDB version {from}, and the target writes version {into}");
     if !backup.understood {
         let text = "the backup's structure is not understood to its end: only its bytes are known to be right";
-        return Line::refused("unsupported_rdb_version", text);
+        return Line::refused(UNKNOWN_VERSION, text);
     }
     // All of it was read, and may mean something else by that than what we know: nobody could prove what the target holds then.
     if backup.rdb_version > backup.dialect().newest_known() && !backup.only_once {
@@ -25,7 +28,7 @@ pub fn format(backup: &BackupFacts, format: TargetFormat, options: &Options) -> 
             backup.rdb_version
         );
         let level = if options.proof { Level::Refused } else { Level::Warning };
-        return Line::new(level, "unsupported_rdb_version", text).flag("--no-proof");
+        return Line::new(level, UNKNOWN_VERSION, text).flag("--no-proof");
     }
     if format.takes_all_of(backup.dialect(), backup.rdb_version) {
         return Line::ok("rdb_version", format!("{both}: every value is restored unchanged"));

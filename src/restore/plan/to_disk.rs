@@ -14,6 +14,11 @@ pub fn to_disk(backup: &BackupFacts, place: String) -> Plan {
         .extend(backup.raw_bytes.map(|length| Line::ok("room", format!("{} are needed, and are free", bytes(length)))));
     lines.extend(contents::part_or_old(backup));
     lines.extend(contents::trailing(backup));
+    if backup.rdb_version > backup.dialect().newest_known() {
+        let text =
+            "RDB version {} is newer than this version of redis-ops supports: only a server that writes it can load it";
+        lines.push(Line::warning(contents::UNKNOWN_VERSION, text.replace("{}", &backup.rdb_version.to_string())));
+    }
     if backup.has_findings {
         let text = "the structure of the backup has findings: a server that loads the file may refuse it or crash";
         lines.push(Line::warning(FINDINGS, text));

@@ -38,10 +38,24 @@ fn age(folder: &std::path::Path, hours: u64) {
     }
 }
 
-/// Takes a backup of a file so many days ago, and returns its id.
+/// Lets an RDB say that its server wrote it at this Unix second.
+fn write_down(rdb: &mut [u8], second: i64) {
+    let name = b"ctime\xc2";
+    let at = rdb.windows(name.len()).position(|window| window == name).expect("an aux field") + name.len();
+    rdb[at..at + 4].copy_from_slice(&i32::try_from(second).expect("a second of this century").to_le_bytes());
+    let end = rdb.len() - 8;
+    let sum = redis_ops::rdb::crc64(&rdb[..end]);
+    rdb[end..].copy_from_slice(&sum.to_le_bytes());
+}
+
+/// Takes a backup of a file of so many days ago, as it was done then, and returns its id.
 #[track_caller]
 fn days_ago(days: i64, name: &str, repository: &str) -> Option<String> {
-    let file = own_folder().join("sampler-redis-7.2.6.rdb");
+    let mut rdb = std::fs::read(own_folder().join("sampler-redis-7.2.6.rdb")).expect("a fixture");
+    write_down(&mut rdb, chrono::Utc::now().timestamp() - days * DAY);
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("dump.rdb");
+    std::fs::write(&file, rdb).expect("it is ours");
     let run = at(-days * DAY)?.args(["backup", "--from-file", file.to_str()?, "--name", name, "-r", repository]);
     let (code, answer) = run.args(["--progress", "none"]).json();
     assert!(code <= 1, "{answer:#}");

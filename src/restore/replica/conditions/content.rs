@@ -154,6 +154,9 @@ pub fn not_accepted(
         // 12 to 79 are Redis' own versions since the two parted.
         (Dialect::Valkey, Dialect::Redis) => version <= 11,
     };
+    if version > dialect.newest_known() {
+        return vec![format!("RDB version {version}, which is newer than this version of redis-ops supports")];
+    }
     if !loads {
         let family = String::from_utf8_lossy(dialect.magic()).into_owned();
         return vec![format!("{family} RDB version {version}")];
