@@ -274,6 +274,45 @@ mod tests {
                 assert!(text.contains(&format!("{name} {rss}\n")), "{file}: {name}");
             }
             well_formed(&text);
+            accepted_as_openmetrics(&text::openmetrics(&text));
+        }
+    }
+
+    /// What the reference parser (prometheus_client) asks of OpenMetrics beyond that.
+    fn accepted_as_openmetrics(text: &str) {
+        let mut names = std::collections::HashSet::new();
+        let (mut name, mut kind) = ("", "");
+        let lines = text.strip_suffix("# EOF\n").expect("it says that it is whole").lines();
+        for line in lines {
+            assert!(!line.is_empty(), "a blank line");
+            if let Some(rest) = line.strip_prefix("# TYPE ") {
+                (name, kind) = rest.split_once(' ').expect("a kind");
+                assert!(["gauge", "counter", "summary", "unknown"].contains(&kind), "{line}");
+                assert!(kind != "counter" || !name.ends_with("_total"), "{line}");
+                let suffixes: &[&str] = match kind {
+                    "counter" => &["", "_total", "_created"],
+                    "summary" => &["", "_sum", "_count", "_created"],
+                    _ => &[""],
+                };
+                for suffix in suffixes {
+                    assert!(names.insert(format!("{name}{suffix}")), "{name}{suffix} is of two families");
+                }
+            } else if !line.starts_with('#') {
+                let (labelled, value) = line.rsplit_once(' ').expect("a value");
+                let bare = labelled.split('{').next().expect("a name");
+                let value: f64 = value.parse().expect("a number");
+                let suffix = bare.strip_prefix(name).unwrap_or_else(|| panic!("{line} in {name}"));
+                match kind {
+                    "counter" => assert!(suffix == "_total" && value >= 0.0, "{line}"),
+                    "summary" => assert!(["", "_sum", "_count"].contains(&suffix) && value >= 0.0, "{line}"),
+                    _ => assert!(suffix.is_empty(), "{line}"),
+                }
+                if kind == "summary" && suffix.is_empty() {
+                    let quantile = labelled.split("quantile=\"").nth(1).expect("a quantile").trim_end_matches("\"}");
+                    let share: f64 = quantile.parse().expect("a number");
+                    assert!((0.0..=1.0).contains(&share) && quantile == format!("{share:?}"), "{line}");
+                }
+            }
         }
     }
 

@@ -269,7 +269,7 @@ pub const EXIT_CODES: [(&str, &str); 15] = [
     ("schedule", "0 printed, or `enabled: false`; 3 no schedule, or a wrong one"),
     ("diagnose", "0 no finding; 1 worst is a warning; 2 worst is critical"),
     ("health", "0 up; 1 degraded; 2 down"),
-    ("metrics", "0 printed (redis_up says whether the server answers)"),
+    ("metrics", "0 printed (redis_up says whether it answers); 1 without the backups"),
 ];
 
 /// Options of `list`.

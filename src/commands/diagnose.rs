@@ -152,12 +152,30 @@ async fn once(settings: &Settings, context: &Context) -> Result<(Outcome, String
             // A pipe may be silent for long.
             let read_all = move || files.iter().map(read).collect::<Result<Vec<_>>>();
             let pasted = context.interruptible(blocking::run(read_all)).await?;
-            let reports = diagnose::of_text(&pasted, &options).with_context(|| format!("cannot read {name}"))?;
+            let mut reports = diagnose::of_text(&pasted, &options).with_context(|| format!("cannot read {name}"))?;
+            reports.iter_mut().for_each(name_the_server_of_a_text);
             return Ok(of_several(&reports, &name, settings, context));
         }
         Origin::Backup(backup) => keys::at_rest(backup, &options, context).await?,
     };
     Ok(outcome(&report, &subject, settings, context, &trend))
+}
+
+/// Typed as it is printed a command would ask a server on this machine, and not the one that the text is of. A loopback address in a text is
+/// of the machine that it was copied on.
+fn name_the_server_of_a_text(report: &mut Report) {
+    let address = report.text.as_ref().and_then(|text| text.address.as_deref());
+    let host = address.and_then(|address| address.rsplit_once(':')).filter(|(_, port)| port.parse::<u16>().is_ok());
+    let server = match host {
+        Some((host, port)) if !host.starts_with("127.") && host != "localhost" && host != "::1" => {
+            format!("redis://{host}:{port}")
+        }
+        _ => "<this server>".to_owned(),
+    };
+    for finding in &mut report.judgement.findings {
+        let remedies = finding.remedies.iter_mut().map(|remedy| &mut remedy.command);
+        finding.fix.iter_mut().chain(remedies).for_each(|fix| of_this_server(fix, &server));
+    }
 }
 
 /// Lets a command of ours that a fix names ask the server that was examined, and not the one that it would ask by default.

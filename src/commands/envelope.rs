@@ -85,8 +85,10 @@ impl Envelope {
         outcome.error = outcome.error.map(|error| self.consequence_of_a_signal(error));
         let trouble = outcome.error.as_ref().map(|error| Trouble::of(error, self.words, printer));
         let status = match &trouble {
-            Some(trouble) => outcome.status.and(trouble.status.unwrap_or(self.kind.failure())),
-            None => outcome.status,
+            Some(trouble) if !outcome.error_is_answer => {
+                outcome.status.and(trouble.status.unwrap_or(self.kind.failure()))
+            }
+            _ => outcome.status,
         };
         let passed = outcome.exit.filter(|_| trouble.is_none());
         let interrupted = trouble.as_ref().is_some_and(|trouble| trouble.code == "interrupted");

@@ -52,7 +52,8 @@ pub enum To {
     Listen(Listen),
 }
 
-/// Asks, and answers. A server that cannot be reached is `redis_up 0` and exit 3; a repository that cannot be reached is exit 1.
+/// Asks, and answers. A server that cannot be reached is `redis_up 0` and exit 0: that is the answer, which a timer hands on to a collector
+/// of text files. A repository that cannot be reached is exit 1.
 ///
 /// # Errors
 /// The settings name a rule that does not exist, or TLS files that cannot be used; the file cannot be written; the address cannot be listened on.
@@ -106,7 +107,7 @@ async fn answered(
         outcome = outcome.text(text);
     }
     Ok(match error {
-        Some(error) => outcome.error(error),
+        Some(error) => outcome.telling(error),
         None => outcome,
     })
 }

@@ -57,6 +57,8 @@ pub struct Outcome {
     pub text: String,
     /// What went wrong, if something did.
     pub error: Option<Fault>,
+    /// The error is what the answer tells, and changes nothing about its status.
+    pub error_is_answer: bool,
     /// The exit code of a command that was run for somebody, in place of that of the status.
     pub exit: Option<u8>,
 }
@@ -64,7 +66,16 @@ pub struct Outcome {
 impl Outcome {
     /// An answer without a word.
     pub fn new(status: Status) -> Self {
-        Self { status, fields: Map::new(), list: None, lines: Vec::new(), text: String::new(), error: None, exit: None }
+        Self {
+            status,
+            fields: Map::new(),
+            list: None,
+            lines: Vec::new(),
+            text: String::new(),
+            error: None,
+            error_is_answer: false,
+            exit: None,
+        }
     }
 
     /// Adds a field to the JSON object.
@@ -111,5 +122,12 @@ impl Outcome {
     pub fn error(mut self, error: Fault) -> Self {
         self.error = Some(error);
         self
+    }
+
+    /// Tells of an error that is what was asked for: that the server is down, where the question was whether it is up.
+    #[must_use]
+    pub fn telling(mut self, error: Fault) -> Self {
+        self.error_is_answer = true;
+        self.error(error)
     }
 }

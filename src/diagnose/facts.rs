@@ -25,6 +25,8 @@ pub enum Shown {
     Percent,
     /// As a span of time.
     Seconds,
+    /// As a time that never was, whatever the value.
+    Never,
     /// In milliseconds, from microseconds.
     Micros,
     /// With one decimal, per second.
@@ -79,7 +81,12 @@ impl List<'_> {
     }
 
     fn number(&mut self, name: &'static str, label: &'static str, shown: Shown) {
-        let value = self.info().u64(name).map(Value::from).or(self.info().f64(name).map(Value::from));
+        let value = match self.info().u64(name) {
+            // A counter that went below zero is no fact (C45).
+            Some(below_zero) if i64::try_from(below_zero).is_err() => None,
+            Some(number) => Some(number.into()),
+            None => self.info().f64(name).map(Value::from),
+        };
         self.add(name, label, shown, value);
     }
 
@@ -158,7 +165,7 @@ impl List<'_> {
             self.add("dns_us", "dns", Shown::Micros, micros(wire.dns_us));
             self.add("tcp_us", "tcp", Shown::Micros, micros(wire.tcp_us));
             self.add("tls_us", "tls", Shown::Micros, micros(wire.tls_us));
-            self.add("auth_us", "auth", Shown::Micros, micros(wire.auth_us));
+            self.add("auth_us", "handshake", Shown::Micros, micros(wire.auth_us));
             self.add("ping_p50_us", "ping p50", Shown::Micros, micros(wire.percentile(50.0)));
             self.add("ping_p99_us", "ping p99", Shown::Micros, micros(wire.percentile(99.0)));
             self.add("ping_max_us", "ping max", Shown::Micros, micros(wire.percentile(100.0)));
@@ -189,8 +196,9 @@ impl List<'_> {
         let config = self.snapshot.answers.config.got();
         let setting = |name: &str| config.and_then(|config| config.get(name)).map(Value::from);
         let (save, append) = (setting("save"), setting("appendonly"));
-        let now = self.snapshot.taken_at.timestamp();
-        let age = self.info().i64("rdb_last_save_time").map(|at| Value::from(now.saturating_sub(at).max(0)));
+        // By the server's own clock: ours may be wrong, or that of the server.
+        let now = self.snapshot.server_seconds();
+        let age = self.info().u64("rdb_last_save_time").map(|at| Value::from(now.saturating_sub(at)));
         self.text("rdb_last_bgsave_status", "last save");
         self.add("seconds_since_save", "since last save", Shown::Seconds, age);
         self.number("rdb_changes_since_last_save", "changes since last save", Shown::Count);
@@ -202,6 +210,18 @@ impl List<'_> {
         self.number("loading", "loading", Shown::Flag);
     }
 
+    /// -1: there is no link. Only of one that never came up is known that nothing was heard of the primary.
+    fn last_heard(&mut self) {
+        let never =
+            self.snapshot.server.primary.as_ref().is_some_and(|primary| !primary.up && primary.down_seconds.is_none());
+        let (label, shown) = match self.info().i64("master_last_io_seconds_ago") {
+            Some(-1) if never => ("primary last heard", Shown::Never),
+            Some(-1) => ("", Shown::Seconds),
+            _ => ("primary last heard", Shown::Seconds),
+        };
+        self.number("master_last_io_seconds_ago", label, shown);
+    }
+
     fn replication(&mut self) {
         // Other roles, such as a Sentinel's, in the server's own word.
         let role = match self.snapshot.server.role {
@@ -211,7 +231,7 @@ impl List<'_> {
         self.add("role", "role", Shown::Plain, role.map(Value::from));
         self.number("connected_slaves", "replicas", Shown::Count);
         self.text("master_link_status", "link to primary");
-        self.number("master_last_io_seconds_ago", "primary last heard", Shown::Seconds);
+        self.last_heard();
         self.number("master_repl_offset", "offset", Shown::Count);
         self.number("repl_backlog_size", "backlog", Shown::Bytes);
         self.rate("master_repl_offset", "replicated_bytes_per_second", "replicated bytes");

@@ -25,7 +25,9 @@ fn missing(snapshot: &Snapshot, topic: Topic) -> Option<String> {
         }
         Topic::Persistence => without(&["loading", "rdb_last_bgsave_status", "aof_last_write_status"]),
         Topic::Replication => match (info.get("role"), snapshot.server.role) {
-            (None, _) => unless(snapshot.answers.cluster.got().is_some(), "role"),
+            (None, _) => {
+                unless(snapshot.answers.cluster.got().is_some() || snapshot.answers.nodes.got().is_some(), "role")
+            }
             (Some(_), NodeRole::Replica) => without(&["master_link_status"]),
             (Some(_), _) => without(&["connected_slaves"]),
         },

@@ -8,7 +8,7 @@ use crate::figures::counted;
 use crate::finding::{Finding, Severity};
 use crate::introspection::Mode;
 use crate::replies::Watched;
-use crate::rules::Topic;
+use crate::rules::{NO_LOG, Topic};
 
 /// The verdict in one sentence, without the status word.
 pub fn sentence(report: &Report) -> String {
@@ -40,7 +40,9 @@ pub fn sentence_with(report: &Report, show: &dyn Fn(&str, &Value) -> String) -> 
             if let Some(text) = report.text.as_ref().filter(|_| report.status() == Status::Unknown) {
                 return not_enough(text);
             }
-            let (passed, skipped) = (judgement.passed.len(), judgement.skipped.len());
+            // Nobody expects a server to tell its log: those rules are not counted below the tables either.
+            let skipped = judgement.skipped.iter().filter(|skipped| skipped.reason != NO_LOG).count();
+            let passed = judgement.passed.len();
             if passed == 0 && incidents.is_empty() {
                 return format!("nothing could be judged: {skipped} rules skipped");
             }

@@ -50,11 +50,12 @@ impl Text {
     }
 }
 
-/// The same numbers as OpenMetrics 1.0: there a counter is named without its `_total`, one without it is none, and the text says that it
-/// is whole.
+/// The same numbers as OpenMetrics 1.0: there a counter is named without its `_total`, one without it is none, a quantile lies between 0
+/// and 1, and the text says that it is whole.
 pub fn openmetrics(text: &str) -> String {
     let mut lines = String::with_capacity(text.len());
     let mut help = String::new();
+    let mut is_summary = false;
     for line in text.lines() {
         let mut words = line.splitn(4, ' ');
         match (words.next(), words.next(), words.next(), words.next()) {
@@ -66,15 +67,29 @@ pub fn openmetrics(text: &str) -> String {
                     ("counter", None) => (name, "unknown"),
                     _ => (name, kind),
                 };
+                is_summary = kind == "summary";
                 let _ = writeln!(lines, "# HELP {name} {help}\n# TYPE {name} {kind}");
             }
             _ => {
-                let _ = writeln!(lines, "{line}");
+                let _ = match is_summary.then(|| with_quantile(line)).flatten() {
+                    Some(line) => writeln!(lines, "{line}"),
+                    None => writeln!(lines, "{line}"),
+                };
             }
         }
     }
     lines.push_str("# EOF\n");
     lines
+}
+
+/// A sample of a summary with its percentile as a share of 1: redis_exporter calls the quantile 0.999 `99.9`.
+fn with_quantile(line: &str) -> Option<String> {
+    const LABEL: &str = "quantile=\"";
+    // A quote within a label is escaped: these words stand nowhere else.
+    let (before, rest) = line.split_at(line.rfind(LABEL)? + LABEL.len());
+    let (percentile, behind) = rest.split_once('"')?;
+    let quantile = (percentile.parse::<f64>().ok()? * 1e6).round() / 1e8;
+    Some(format!("{before}{quantile:?}\"{behind}"))
 }
 
 /// Backslash, quote and line end as the format asks for it. Other control characters, which a terminal would obey, are spelt out.
@@ -116,9 +131,14 @@ mod tests {
         text.gauge("redis_up", "Whether the server answers.", 1.0);
         text.sample("redis_commands_processed_total", "counter", "Commands.", &[], 5.0);
         text.sample("redis_total_error_replies", "counter", "Error replies.", &[], 2.0);
+        let labels = [("cmd", "get"), ("quantile", "99.9")];
+        text.sample("redis_latency_percentiles_usec", "summary", "Latencies.", &labels, 7.0);
+        text.part("redis_latency_percentiles_usec", "_count", &labels[..1], 3.0);
         let expected = "# HELP redis_up Whether the server answers.\n# TYPE redis_up gauge\nredis_up 1\n\
             # HELP redis_commands_processed Commands.\n# TYPE redis_commands_processed counter\nredis_commands_processed_total 5\n\
-            # HELP redis_total_error_replies Error replies.\n# TYPE redis_total_error_replies unknown\nredis_total_error_replies 2\n# EOF\n";
+            # HELP redis_total_error_replies Error replies.\n# TYPE redis_total_error_replies unknown\nredis_total_error_replies 2\n\
+            # HELP redis_latency_percentiles_usec Latencies.\n# TYPE redis_latency_percentiles_usec summary\n\
+            redis_latency_percentiles_usec{cmd=\"get\",quantile=\"0.999\"} 7\nredis_latency_percentiles_usec_count{cmd=\"get\"} 3\n# EOF\n";
         assert_eq!(openmetrics(&text.finish()), expected);
     }
 }

@@ -40,25 +40,36 @@ pub(super) fn wrapped_client(raw: &[&str]) -> Option<(String, usize)> {
             behind.pop();
         }
         let pairs = behind.iter().all(|word| word.contains('='));
+        // A value that was broken anywhere: `omem=10000` above `4000 tot-mem=100021048`.
+        let sure = !behind.is_empty()
+            && behind.iter().all(|word| word.split_once('=').is_some_and(|(name, _)| known::is_of_clients(name)));
         if next.is_empty()
             || next.starts_with("id=")
             || !pairs
             || next.contains(": ")
-            || !first_word.contains(['=', '.', '-', ':']) && next.contains(' ')
+            || !sure && !first_word.contains(['=', '.', '-', ':']) && next.contains(' ')
         {
             break;
         }
         let name = first_word.split('=').next().unwrap_or_default();
-        // Broken between two pairs, or within one.
-        if first_word.contains('=') && known::is_of_clients(name) {
+        // Broken between two pairs, or within one, perhaps within a name: `lib-` above `name=x`.
+        let in_a_name = whole.rsplit(' ').next().is_some_and(|word| !word.contains('='));
+        if first_word.contains('=') && known::is_of_clients(name) && !in_a_name {
             whole.push(' ');
-        } else if !first_word.contains('=') && !next.contains('=') {
+        } else if !first_word.contains('=') && !next.contains('=') && !is_end(next, raw, taken) {
             break;
         }
         whole.push_str(next);
         taken += 1;
     }
     (taken > 1).then_some((whole, taken))
+}
+
+/// Whether a word alone is the end of a value, behind `taken` lines: `redis-py` below a full line that ends with `lib-name=`.
+fn is_end(word: &str, raw: &[&str], taken: usize) -> bool {
+    let width = |at: usize| raw[at].chars().count();
+    let plain = word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte));
+    plain && taken > 1 && width(taken - 1) == width(0)
 }
 
 /// A line of CLIENT LIST, also behind other words; each of its fields has to be one of them.

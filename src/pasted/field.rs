@@ -29,8 +29,9 @@ pub(super) fn parse(line: &str, within: bool) -> Option<(String, String)> {
         return None;
     }
     let value = unquoted(value);
-    // Prose: `role: the master takes writes`.
-    if name.len() < 8 && !name.contains('_') && !WORDY.contains(&name) && value.contains(' ') {
+    // Prose: `role: the master takes writes`. Pairs are none: `db0: keys=27,113, expires=0`.
+    let pairs = value.split(' ').next().is_some_and(|word| word.contains('='));
+    if name.len() < 8 && !name.contains('_') && !WORDY.contains(&name) && value.contains(' ') && !pairs {
         return None;
     }
     Some((name.to_owned(), value.to_owned()))
@@ -68,7 +69,22 @@ pub(super) fn value(name: &str, text: &str) -> String {
     {
         return bytes.to_string();
     }
-    grouped(text).unwrap_or_else(|| text.to_owned())
+    grouped(text).or_else(|| pairs(text)).unwrap_or_else(|| text.to_owned())
+}
+
+/// `keys=27,113, expires=0` as `keys=27113,expires=0`; `None` where that are no pairs, or nothing stands in them that should not.
+fn pairs(text: &str) -> Option<String> {
+    let mut parts: Vec<String> = Vec::new();
+    for part in text.split(',').map(str::trim) {
+        let digits = part.len() == 3 && part.bytes().all(|byte| byte.is_ascii_digit());
+        match parts.last_mut() {
+            Some(before) if digits && before.ends_with(|end: char| end.is_ascii_digit()) => before.push_str(part),
+            _ if part.contains('=') => parts.push(part.to_owned()),
+            _ => return None,
+        }
+    }
+    let plain = parts.join(",");
+    (plain != text).then_some(plain)
 }
 
 /// Fields that count bytes: a unit behind their number is somebody else's rounding.
@@ -177,6 +193,7 @@ mod tests {
             ("maxmemory,0", ("maxmemory", "0")),
             ("maxmemory_policy allkeys-lru", ("maxmemory_policy", "allkeys-lru")),
             ("db0,keys=1,expires=0", ("db0", "keys=1,expires=0")),
+            ("db0: keys=27,113, expires=0", ("db0", "keys=27,113, expires=0")),
         ] {
             assert_eq!(parse(line, false), Some((field.0.into(), field.1.into())), "{line}");
         }
@@ -209,6 +226,9 @@ mod tests {
             ("used_memory_human", "24.69M", "24.69M"),
             ("slave0", "10.0.0.2,54223,online", "10.0.0.2,54223,online"),
             ("db0", "keys=1,expires=2", "keys=1,expires=2"),
+            ("db0", "keys=27,113, expires=0, avg_ttl=0", "keys=27113,expires=0,avg_ttl=0"),
+            ("cmdstat_get", "calls=1,405,498,usec=5", "calls=1405498,usec=5"),
+            ("slave0", "ip=10.0.0.2, port=6379, state=online", "ip=10.0.0.2,port=6379,state=online"),
             ("redis_version", "7.0.15", "7.0.15"),
         ] {
             assert_eq!(value(name, text), expected, "{name} {text}");

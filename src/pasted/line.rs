@@ -193,6 +193,30 @@ pub(super) fn without_shared_prefix(text: &str) -> Option<String> {
     Some(lines.iter().map(|line| line.strip_prefix(shared).unwrap_or(line)).collect::<Vec<_>>().join("\n"))
 }
 
+/// The lines without the numbers that an editor, `cat -n` or `grep -n` has put before them; `None`: they have none.
+pub(super) fn without_numbers(text: &str) -> Option<String> {
+    let number = |line: &str| -> Option<(usize, usize)> {
+        let start = line.len() - line.trim_start().len();
+        let digits = line[start..].bytes().take_while(u8::is_ascii_digit).count();
+        let number = line[start..start + digits].parse().ok()?;
+        // A tabulator, blanks or a mark behind the number; an empty line has nothing there.
+        let behind = &line[start + digits..];
+        let gap = behind
+            .strip_prefix([':', '|', '\t'])
+            .or_else(|| behind.strip_prefix("  "))
+            .or(behind.is_empty().then_some(""))?;
+        Some((number, line.len() - gap.len()))
+    };
+    let lines: Vec<(&str, Option<(usize, usize)>)> = text.split('\n').map(|line| (line, number(line))).collect();
+    let follows = |pair: &&[(&str, Option<(usize, usize)>)]| matches!(pair, [(_, Some((one, _))), (_, Some((next, _)))] if *next == one + 1);
+    let filled = lines.iter().filter(|(line, _)| !line.trim().is_empty()).count();
+    let numbered = lines.windows(2).filter(follows).count() + 1;
+    let whole = numbered >= LEAST_SHARED && numbered * 5 >= filled * 4;
+    let plain =
+        |(line, found): &(&'_ str, Option<(usize, usize)>)| found.map_or(*line, |(_, end)| &line[end..]).to_owned();
+    whole.then(|| lines.iter().map(plain).collect::<Vec<_>>().join("\n"))
+}
+
 /// A command that was typed, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Typed {

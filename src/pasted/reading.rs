@@ -83,7 +83,8 @@ impl Reading {
         if reading.not_understood.lines <= reading.understood {
             return reading;
         }
-        let other = line::without_shared_prefix(text).map(|text| Self::as_it_stands(&text));
+        let other = line::without_numbers(text).or_else(|| line::without_shared_prefix(text));
+        let other = other.map(|text| Self::as_it_stands(&text));
         other.filter(|other| other.understood > reading.understood).unwrap_or(reading)
     }
 

@@ -238,6 +238,37 @@ fn answers_without_numbers_wrapped_lines_and_latency_are_read() {
 }
 
 #[test]
+fn a_client_list_is_read_whole_wherever_it_was_broken() {
+    let lines = "id=4 addr=127.0.0.1:50124 laddr=127.0.0.1:25200 fd=7 name= age=5 idle=4 flags=N db=0 qbuf=0 argv-mem=0 obl=0 oll=20 omem=100004000 tot-mem=100021048 events=rw cmd=get user=default redir=-1 lib-name=redis-py\nid=5 addr=127.0.0.1:50128 laddr=127.0.0.1:25200 fd=8 name= age=1 idle=1 flags=N db=0 qbuf=26 argv-mem=10 obl=0 oll=0 omem=0 tot-mem=49810 events=r cmd=client user=default redir=-1 lib-name=\n";
+    let whole = only(lines).snapshot.answers.clients.got().cloned().expect("clients");
+    for width in 60..=100 {
+        let broken = |line: &str| {
+            let characters: Vec<char> = line.chars().collect();
+            let lines: Vec<String> = characters.chunks(width).map(|chunk| chunk.iter().collect()).collect();
+            lines.join("\n")
+        };
+        let text = lines.lines().map(broken).collect::<Vec<_>>().join("\n");
+        let pasted = only(&text);
+        assert_eq!(pasted.snapshot.answers.clients.got(), Some(&whole), "{width}:\n{text}");
+    }
+}
+
+#[test]
+fn numbers_of_lines_come_off() {
+    let info = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/info/redis-8.0.6.txt"));
+    let info = info.expect("a captured INFO");
+    let plain = only(&info);
+    let forms: [fn(usize, &str) -> String; 3] =
+        [|at, line| format!("{at:6}\t{line}"), |at, line| format!("{at:5}  {line}"), |at, line| format!("{at}:{line}")];
+    for form in forms {
+        let text: Vec<String> = info.lines().enumerate().map(|(at, line)| form(at + 1, line)).collect();
+        let numbered = only(&text.join("\n"));
+        assert_eq!(numbered.snapshot.info, plain.snapshot.info, "{}", text[3]);
+        assert_eq!(numbered.read, plain.read);
+    }
+}
+
+#[test]
 fn several_texts_are_read_as_one() {
     let pasted = read(
         &[

@@ -11,6 +11,9 @@ pub enum Kind {
     Counter,
 }
 
+/// From here on an unsigned number of 64 bits is one that went below zero.
+const BELOW_ZERO: f64 = (1_u64 << 63) as f64;
+
 /// How a field becomes a number.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Scale {
@@ -25,7 +28,8 @@ impl Scale {
     pub fn of(self, info: &Info, field: &str) -> Option<f64> {
         match self {
             Self::Word(good) => info.get(field).map(|word| f64::from(u8::from(word == good))),
-            Self::Times(factor) => info.f64(field).map(|number| number * factor),
+            // A counter that went below zero is no number.
+            Self::Times(factor) => info.f64(field).filter(|number| *number < BELOW_ZERO).map(|number| number * factor),
         }
     }
 

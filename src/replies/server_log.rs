@@ -35,6 +35,20 @@ pub enum LogEvent {
     PrimaryRefusedPassword,
     /// The link to the primary broke.
     PrimaryLost,
+    /// A replica could not connect to its primary.
+    NotConnected,
+    /// A replica tries to: the line names its primary.
+    Connecting,
+    /// The Sentinels agree that a primary is down.
+    PrimaryDown,
+    /// They agree that it is back.
+    PrimaryBack,
+    /// They made another server the primary.
+    PrimarySwitched,
+    /// They could not.
+    FailoverFailed,
+    /// A client was told READONLY.
+    ReadOnly,
     /// A replica asked for all data.
     FullResync,
     /// The process got no memory, or was killed for it.
@@ -70,6 +84,7 @@ const WORDS: &[(LogEvent, &[&str])] = &[
     (LogEvent::NotLoaded, &["Can't handle RDB format version"]),
     (LogEvent::NotLoaded, &["Internal error in RDB reading"]),
     (LogEvent::NotLoaded, &["Unexpected end of file reading the append only file"]),
+    (LogEvent::NotLoaded, &["Error reading the RDB preamble of the AOF file"]),
     (LogEvent::NotLoaded, &["Fatal error loading the DB"]),
     (LogEvent::NotLoaded, &["Wrong signature trying to load DB"]),
     (LogEvent::PrimaryRefusedPassword, &["Unable to AUTH to MASTER"]),
@@ -80,8 +95,18 @@ const WORDS: &[(LogEvent, &[&str])] = &[
     (LogEvent::PrimaryLost, &["Connection with master lost"]),
     (LogEvent::PrimaryLost, &["Connection with primary lost"]),
     (LogEvent::PrimaryLost, &["MASTER timeout: no data nor PING received"]),
-    (LogEvent::PrimaryLost, &["Error condition on socket for SYNC"]),
     (LogEvent::PrimaryLost, &["Timeout connecting to the MASTER"]),
+    (LogEvent::NotConnected, &["Unable to connect to MASTER"]),
+    (LogEvent::NotConnected, &["Unable to connect to PRIMARY"]),
+    // The connection never came about: replication.c, syncWithMaster.
+    (LogEvent::NotConnected, &["Error condition on socket for SYNC"]),
+    (LogEvent::Connecting, &["Connecting to MASTER "]),
+    (LogEvent::Connecting, &["Connecting to PRIMARY "]),
+    (LogEvent::FailoverFailed, &["-failover-abort-"]),
+    (LogEvent::PrimaryDown, &["+odown master "]),
+    (LogEvent::PrimaryBack, &["-odown master "]),
+    (LogEvent::PrimarySwitched, &["+switch-master "]),
+    (LogEvent::ReadOnly, &["READONLY You can't write against a read only"]),
     (LogEvent::FullResync, &["Full resync requested by"]),
     (LogEvent::FullResync, &["Starting BGSAVE for SYNC"]),
     (LogEvent::OutOfMemory, &["Out Of Memory allocating"]),
@@ -162,9 +187,11 @@ impl ServerLog {
     }
 }
 
-/// ` * High total RSS: This instance …` without what explains it.
-fn heading(message: &str) -> &str {
-    message.trim_start_matches([' ', '*']).split(": ").next().unwrap_or_default()
+/// ` * High total RSS: This instance …` without what explains it, but with the allocator: what helps depends on it.
+fn heading(message: &str) -> String {
+    let heading = message.trim_start_matches([' ', '*']).split(": ").next().unwrap_or_default();
+    let allocator = message.split_once("currently used allocator is \"").and_then(|(_, rest)| rest.split_once('"'));
+    allocator.map_or_else(|| heading.to_owned(), |(name, _)| format!("{heading} (allocator {name})"))
 }
 
 fn meaning(message: &str) -> Option<LogEvent> {

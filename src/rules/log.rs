@@ -1,15 +1,30 @@
 //! What a server's log says, where a person pasted it. No server is asked for its log: without one these rules are skipped.
 
+mod replication;
+
 use super::case::Case;
 use super::judged::Judged;
+use super::persistence::{START_AGAIN, without_folder};
 use super::rule::{RULE, Rule, Topic};
 use crate::finding::{Finding, Severity};
+use crate::rdb::{Dialect, Server};
 use crate::replies::LogEvent;
 
-/// Times that something has to be there to be a loop.
-const AGAIN: f64 = 3.0;
+/// What helps without jemalloc.
+const RESTART: &str = "restart the server, or fail over to a fresh replica: freshly loaded data has no gaps";
+const JEMALLOC: &str = "run a build with jemalloc: libc keeps what lies between values in use";
+/// What is looked at first where a file cannot be loaded.
+const VERIFY: &str = "redis-ops verify --file dump.rdb";
+const CHECKS: &str = "(without --fix it changes nothing; keep a copy before you use it)";
+/// What reads a file that is newer than its server.
+const NEWER: &str = "start a newer server with this file";
+const TYPED: &str = "redis-ops restore --file dump.rdb --target-instance <this server> --method commands --plan (into the old version, started without the file)";
+/// RDB files of Valkey 9 and later count from here on.
+const FIRST_OF_VALKEY: u32 = 80;
 
-pub(super) const RULES: &[&[Rule]] = &[&[
+pub(super) const RULES: &[&[Rule]] = &[OF_THE_SERVER, replication::RULES];
+
+const OF_THE_SERVER: &[Rule] = &[
     Rule {
         id: "M30",
         topic: Topic::Memory,
@@ -48,7 +63,9 @@ pub(super) const RULES: &[&[Rule]] = &[&[
         threshold: "the text names a problem; information: only a past peak, or pages that the allocator keeps",
         why: "the text has no numbers: INFO shows how much memory is affected",
         fix: &[
-            "MEMORY PURGE",
+            "MEMORY PURGE (jemalloc only)",
+            RESTART,
+            JEMALLOC,
             "CONFIG SET activedefrag yes (if the build supports it; takes processor time; undo: no)",
             "redis-ops diagnose connections --sort output",
             "redis-ops diagnose replication",
@@ -114,6 +131,9 @@ pub(super) const RULES: &[&[Rule]] = &[&[
         why: "every save fails; with stop-writes-on-bgsave-error the server refuses writes (MISCONF)",
         fix: &[
             "ls -ld <what `CONFIG GET dir` says>",
+            "redis-ops backup (the data in memory exists nowhere else)",
+            "CONFIG SET dir <a folder that exists> (before 7.0; if the working folder was removed)",
+            START_AGAIN,
             "chown redis: <what `CONFIG GET dir` says> (or the user that the server runs as; in a container, the volume's owner)",
             "BGSAVE",
         ],
@@ -190,82 +210,14 @@ pub(super) const RULES: &[&[Rule]] = &[&[
         threshold: "the log has such a line",
         why: "the server does not start, and serves no data",
         fix: &[
-            "redis-ops verify --file dump.rdb",
+            VERIFY,
             "redis-check-aof appendonly.aof (without --fix it changes nothing; keep a copy before you use it)",
+            NEWER,
+            TYPED,
         ],
         source: "rdb.c and aof.c",
         weight: 95,
         examine: not_loaded,
-        ..RULE
-    },
-    Rule {
-        id: "R20",
-        topic: Topic::Replication,
-        title: "replicas are disconnected at their output buffer limit",
-        reads: "the log: a client with flag S scheduled to be closed for overcoming of output buffer limits",
-        threshold: "the log has such a line",
-        why: "the replica needs a full resync; writes during the resync fill the same buffer, and the replica is disconnected again",
-        fix: &[
-            "CONFIG SET client-output-buffer-limit \"slave 536870912 268435456 120\" (costs up to 512 MB for each replica; the default is 256mb 64mb 60)",
-            "redis-ops diagnose replication",
-        ],
-        source: "networking.c; redis#4420",
-        weight: 90,
-        examine: replica_buffers,
-        ..RULE
-    },
-    Rule {
-        id: "R21",
-        topic: Topic::Replication,
-        title: "the primary refuses the replica's password",
-        reads: "the log: Unable to AUTH to MASTER, NOAUTH",
-        threshold: "the log has such a line",
-        why: "the replica receives no data until masterauth (and masteruser) match the primary",
-        fix: &["CONFIG SET masterauth <the primary's password> (on the replica; CONFIG REWRITE keeps it)"],
-        source: "replication.c, syncWithMaster",
-        weight: 95,
-        examine: refused_password,
-        ..RULE
-    },
-    Rule {
-        id: "R22",
-        topic: Topic::Replication,
-        title: "the link to the primary breaks again and again",
-        reads: "the log: Connection with master lost, MASTER timeout, Error condition on socket for SYNC",
-        limits: &[("warning", AGAIN)],
-        threshold: "the log has {warning} such lines",
-        why: "the replica serves old data, and each new link may cost the primary a full resync",
-        fix: &["redis-ops diagnose replication"],
-        source: "replication.c",
-        because_of: &["R20", "R21"],
-        examine: primary_lost,
-        ..RULE
-    },
-    Rule {
-        id: "R23",
-        topic: Topic::Replication,
-        title: "replicas request full resyncs again and again",
-        reads: "the log: Full resync requested by replica, Starting BGSAVE for SYNC",
-        limits: &[("warning", AGAIN)],
-        threshold: "the log has {warning} such lines",
-        why: "each full resync costs the primary a fork and sends all data over the network",
-        fix: &["redis-ops diagnose replication"],
-        source: "replication.c",
-        because_of: &["R20"],
-        examine: full_resyncs,
-        ..RULE
-    },
-    Rule {
-        id: "R24",
-        topic: Topic::Replication,
-        title: "the cluster is down",
-        reads: "the log: Cluster state changed: fail; a client's error: CLUSTERDOWN",
-        threshold: "there is such a line",
-        why: "with cluster-require-full-coverage every node refuses every command while a single slot is missing",
-        fix: &["CLUSTER NODES", "CLUSTER INFO"],
-        source: "cluster.c, clusterUpdateState",
-        weight: 85,
-        examine: cluster_failed,
         ..RULE
     },
     Rule {
@@ -280,7 +232,7 @@ pub(super) const RULES: &[&[Rule]] = &[&[
         examine: attack,
         ..RULE
     },
-]];
+];
 
 /// Lines of this meaning, as a finding of this severity.
 fn said(case: &Case<'_>, event: LogEvent, severity: Severity) -> Judged {
@@ -298,12 +250,6 @@ fn fixed(judged: Judged, fix: impl Fn(&Finding) -> Vec<String>) -> Judged {
     Ok(judged?.map(|finding| fix(&finding).into_iter().fold(finding, Finding::fix)))
 }
 
-/// The same from so many lines on.
-fn again(case: &Case<'_>, event: LogEvent) -> Judged {
-    let count = case.server_log()?.events.get(&event).map_or(0, |seen| seen.count);
-    if (count as f64) < case.limit("warning") { Ok(None) } else { said(case, event, Severity::Warning) }
-}
-
 fn out_of_memory(case: &Case<'_>) -> Judged {
     said(case, LogEvent::OutOfMemory, Severity::Critical)
 }
@@ -312,9 +258,14 @@ fn writes_refused(case: &Case<'_>) -> Judged {
     said(case, LogEvent::WritesRefused, Severity::Critical)
 }
 
+/// What the words of a line are that a finding quotes.
+fn quoted(finding: &Finding) -> String {
+    finding.evidence.get("says").and_then(|says| says.as_str()).unwrap_or_default().to_owned()
+}
+
 /// The first step for each of the doctor's headings; the other headings are harmless by themselves.
 const PRESCRIPTIONS: &[(&str, &str)] = &[
-    ("High total RSS", "MEMORY PURGE"),
+    ("High total RSS", "MEMORY PURGE (jemalloc only)"),
     (
         "High allocator fragmentation",
         "CONFIG SET activedefrag yes (if the build supports it; takes processor time; undo: no)",
@@ -327,9 +278,17 @@ const PRESCRIPTIONS: &[(&str, &str)] = &[
 
 fn doctor(case: &Case<'_>) -> Judged {
     let Some(finding) = said(case, LogEvent::MemoryDoctor, Severity::Warning)? else { return Ok(None) };
-    let says = finding.evidence.get("says").and_then(|says| says.as_str()).unwrap_or_default().to_owned();
-    let steps: Vec<&str> =
-        PRESCRIPTIONS.iter().filter(|(heading, _)| says.contains(heading)).map(|(_, fix)| *fix).collect();
+    let says = quoted(&finding);
+    let told = says.split_once("(allocator ").map(|(_, name)| name);
+    let libc = told.or(case.snapshot.info.get("mem_allocator")).is_some_and(|name| name.starts_with("libc"));
+    let steps: Vec<&str> = PRESCRIPTIONS
+        .iter()
+        .filter(|(heading, _)| says.contains(heading))
+        .flat_map(|(heading, fix)| match heading.starts_with("High ") && libc {
+            true => vec![RESTART, JEMALLOC],
+            false => vec![*fix],
+        })
+        .collect();
     let severity = if steps.is_empty() { Severity::Info } else { Severity::Warning };
     let finding = steps.into_iter().fold(Finding { severity, ..finding }, Finding::fix);
     Ok(Some(finding.fix("INFO memory").fix("redis-ops diagnose memory")))
@@ -348,18 +307,22 @@ fn crashed(case: &Case<'_>) -> Judged {
 }
 
 fn not_writable(case: &Case<'_>) -> Judged {
-    fixed(said(case, LogEvent::FileNotWritable, Severity::Critical), |finding| {
-        let says = finding.evidence.get("says").and_then(|says| says.as_str()).unwrap_or_default();
-        let folder = says.split_once("(in server root dir ").and_then(|(_, rest)| rest.split_once(')'));
-        let folder = folder.map_or("<what `CONFIG GET dir` says>", |(folder, _)| folder);
-        vec![
-            format!("ls -ld {folder}"),
-            format!(
+    let Some(finding) = said(case, LogEvent::FileNotWritable, Severity::Critical)? else { return Ok(None) };
+    let says = quoted(&finding);
+    let folder = says.split_once("(in server root dir ").and_then(|(_, rest)| rest.split_once(')'));
+    let folder = folder.map_or("<what `CONFIG GET dir` says>", |(folder, _)| folder);
+    // What the server writes where its working folder is gone: getcwd fails.
+    if folder == "unknown" {
+        return Ok(Some(without_folder(case, finding.evidence("dir", "is gone"))));
+    }
+    Ok(Some(
+        finding
+            .fix(format!("ls -ld {folder}"))
+            .fix(format!(
                 "chown redis: {folder} (or the user that the server runs as: `ps -o user= -C redis-server`; in a container, the volume's owner)"
-            ),
-            "BGSAVE".to_owned(),
-        ]
-    })
+            ))
+            .fix("BGSAVE"),
+    ))
 }
 
 fn disk_full(case: &Case<'_>) -> Judged {
@@ -368,7 +331,7 @@ fn disk_full(case: &Case<'_>) -> Judged {
 
 fn fork_failed(case: &Case<'_>) -> Judged {
     fixed(said(case, LogEvent::ForkFailed, Severity::Critical), |finding| {
-        let says = finding.evidence.get("says").and_then(|says| says.as_str()).unwrap_or_default();
+        let says = quoted(finding);
         let fix = if says.contains("Resource temporarily unavailable") {
             "raise the process limit: `pids.max` of the container, `ulimit -u` of the server's user"
         } else {
@@ -392,27 +355,40 @@ fn misconf(case: &Case<'_>) -> Judged {
 }
 
 fn not_loaded(case: &Case<'_>) -> Judged {
-    said(case, LogEvent::NotLoaded, Severity::Critical)
+    fixed(said(case, LogEvent::NotLoaded, Severity::Critical), |finding| {
+        let says = quoted(finding);
+        let aof = ["the append only file ", "of the AOF file "].iter().find_map(|words| says.split_once(words));
+        if let Some((_, rest)) = aof {
+            let name = rest.split([' ', ',', '\'']).next().unwrap_or_default().trim_end_matches([':', '.', ',']);
+            return vec![format!("redis-check-aof {} {CHECKS}", to_check(name))];
+        }
+        let version =
+            says.split_once("Can't handle RDB format version ").and_then(|(_, rest)| rest.trim().parse().ok());
+        match version {
+            Some(version) => vec![newer_server(version), TYPED.to_owned()],
+            None => vec![VERIFY.to_owned()],
+        }
+    })
 }
 
-fn replica_buffers(case: &Case<'_>) -> Judged {
-    said(case, LogEvent::ReplicaOutputBuffer, Severity::Critical)
+/// The name that redis-check-aof takes: since 7.0 the manifest of the parts, in a folder of its own.
+fn to_check(name: &str) -> String {
+    let part = [".base.rdb", ".base.aof", ".incr.aof"].iter().find_map(|end| name.strip_suffix(end));
+    let stem = part.and_then(|stem| stem.rsplit_once('.')).map(|(stem, _)| stem.rsplit('/').next().unwrap_or(stem));
+    match (stem, name.ends_with(".manifest")) {
+        (Some(stem), _) => format!("appendonlydir/{stem}.manifest"),
+        (None, true) => format!("appendonlydir/{name}"),
+        (None, false) if name.is_empty() => "appendonly.aof".to_owned(),
+        (None, false) => name.to_owned(),
+    }
 }
 
-fn refused_password(case: &Case<'_>) -> Judged {
-    said(case, LogEvent::PrimaryRefusedPassword, Severity::Critical)
-}
-
-fn primary_lost(case: &Case<'_>) -> Judged {
-    again(case, LogEvent::PrimaryLost)
-}
-
-fn full_resyncs(case: &Case<'_>) -> Judged {
-    again(case, LogEvent::FullResync)
-}
-
-fn cluster_failed(case: &Case<'_>) -> Judged {
-    said(case, LogEvent::ClusterFailed, Severity::Critical)
+/// The way out of a file that is newer than its server.
+fn newer_server(version: u32) -> String {
+    let dialect = if version < FIRST_OF_VALKEY { Dialect::Redis } else { Dialect::Valkey };
+    let reads = Server::known().into_iter().find(|server| server.reads(dialect, version));
+    let name = reads.map_or("the version that wrote it".to_owned(), |server| server.name().to_owned());
+    format!("{NEWER} (RDB format {version}: {name} or later)")
 }
 
 fn attack(case: &Case<'_>) -> Judged {

@@ -8,10 +8,10 @@ use super::judged::Judged;
 use super::rule::{RULE, Rule, Topic};
 use super::settings::Profile;
 use crate::finding::{Finding, Severity};
-use crate::introspection::{Part, Question};
+use crate::introspection::{NodeRole, Part, Question};
 
 /// What is left where the folder of a server is gone and cannot be changed.
-const START_AGAIN: &str = "start the server again in a folder that exists: its working folder was removed";
+pub(super) const START_AGAIN: &str = "start the server again in a folder that exists: its working folder was removed";
 
 /// Processes that a container has to spare where a save still finds one.
 const SPARE_PROCESSES: u64 = 1;
@@ -168,21 +168,28 @@ fn save_failed(case: &Case<'_>) -> Judged {
     let finding = finding.evidence("changes_since_last_save", case.number_or_zero("rdb_changes_since_last_save"));
     // A server whose folder was removed tells none.
     let finding = match config.and_then(|config| config.get("dir")) {
-        // From 7.0 on the folder cannot be changed while the server runs.
-        Some("") if case.knows(7, 0) => {
-            let finding =
-                finding.evidence("dir", "is gone").fix("redis-ops backup (the data in memory exists nowhere else)");
-            return Ok(Some(finding.fix(START_AGAIN)));
-        }
-        Some("") => finding
-            .evidence("dir", "is gone")
-            .fix("CONFIG SET dir <a folder that exists> (the working folder was removed)"),
+        Some("") => return Ok(Some(without_folder(case, finding.evidence("dir", "is gone")))),
         folder => {
             let folder = shell_word(folder.unwrap_or("<dir>"));
             finding.fix(format!("df -h {folder}; ls -ld {folder}"))
         }
     };
     Ok(Some(finding.fix("BGSAVE")))
+}
+
+/// What helps a server whose working folder was removed.
+pub(super) fn without_folder(case: &Case<'_>, finding: Finding) -> Finding {
+    let version = &case.snapshot.server.redis_version;
+    // From 7.0 on the folder cannot be changed while the server runs.
+    if !version.is_empty() && !case.knows(7, 0) {
+        return finding.fix("CONFIG SET dir <a folder that exists> (the working folder was removed)").fix("BGSAVE");
+    }
+    let finding = finding.fix("redis-ops backup (the data in memory exists nowhere else)");
+    let finding = match version.is_empty() {
+        true => finding.fix("CONFIG SET dir <a folder that exists> (before 7.0; if the working folder was removed)"),
+        false => finding,
+    };
+    finding.fix(START_AGAIN)
 }
 
 /// A path as a shell takes it.
@@ -282,7 +289,11 @@ fn fork(case: &Case<'_>) -> Judged {
         None | Some("always") => finding.fix("echo madvise > /sys/kernel/mm/transparent_hugepage/enabled"),
         Some(_) => finding,
     };
-    Ok(Some(finding.fix("redis-ops backup --read-from replica (backups then fork the replica)")))
+    // A replica forks for a backup of itself, wherever that is read from.
+    Ok(Some(match case.snapshot.server.role {
+        NodeRole::Replica => finding,
+        _ => finding.fix("redis-ops backup --read-from replica (backups then fork the replica)"),
+    }))
 }
 
 /// The newest time of the events of a family in LATENCY LATEST, the longest of them, in microseconds.

@@ -279,6 +279,7 @@ pub fn value(fact: &Fact, cells: usize) -> String {
         Shown::Share => format!("{} {:.0}%", bar(number(), cells), number() * 100.0),
         Shown::Percent => format!("{:.1}%", number() * 100.0),
         Shown::Seconds => span(std::time::Duration::from_secs(fact.value.as_u64().unwrap_or(0))),
+        Shown::Never => "never".to_owned(),
         Shown::Micros => format!("{:.2} ms", number() / 1000.0),
         Shown::Rate if number() >= 1000.0 => format!("{}/s", count(number() as u64)),
         Shown::Rate => format!("{}/s", number()),

@@ -84,9 +84,13 @@ pub(super) const CASES: &[Case_] = &[
     ("C19", QUIET, "used_cpu_user_main_thread:10.7\nbefore used_cpu_user_main_thread:10.0"),
     ("C20", W, "gained 2\nslow 20000 0 GET a:1\nslow 20000 0 GET a:2"),
     ("C20", C, "gained 10\nslow 20000 0 GET a:1"),
+    // Of a text there is one reading.
+    ("C20", W, "slow 247045 0 GET big:1\nslow 146495 0 GET big:1\nslow 128617 0 GET big:1"),
+    ("C20", QUIET, "slow 247045 0 GET big:1\nslow 146495 30 GET big:1\nslow 128617 50 GET big:1"),
     ("C20", QUIET, "gained 0\nslow 20000 0 GET a:1"),
     ("C21", W, "cmdstat_keys:calls=5,usec=9\nbefore cmdstat_keys:calls=4,usec=9"),
     ("C21", W, "slow 20000 60 KEYS user:*"),
+    ("C21", I, "slow 13 60 KEYS user:*"),
     ("C21", C, "slow 200000 60 KEYS user:*"),
     ("C21", C, "seconds 120\ncmdstat_keys:calls=50,usec=9\nbefore cmdstat_keys:calls=4,usec=9"),
     ("C21", QUIET, "cmdstat_keys:calls=5,usec=9"),

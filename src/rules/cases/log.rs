@@ -31,6 +31,11 @@ pub(super) const CASES: &[Case_] = &[
     ),
     ("M38", W, "log  * Many scripts: There seem to be many cached scripts in this instance (more than 1000)."),
     ("M38", I, "log  * Peak memory: In the past this instance used more than 150% the memory that is currently using."),
+    (
+        "M38",
+        W,
+        "log  * High total RSS: This instance has a memory fragmentation and RSS overhead greater than 1.4 (…). Note: The currently used allocator is \"libc\".",
+    ),
     ("M38", QUIET, QUIET_LINE),
     ("C40", C, "log 1:M 19 Sep 2024 05:50:17.014 # Accepting client connection: accept: Too many open files"),
     ("C40", QUIET, QUIET_LINE),
@@ -51,6 +56,17 @@ pub(super) const CASES: &[Case_] = &[
         C,
         "log 545:C 19 Sep 2024 05:50:17.015 # Failed opening the temp RDB file temp-545.rdb (in server root dir /data) for saving: Permission denied",
     ),
+    // The server does not know its own folder any more.
+    (
+        "P20",
+        C,
+        "log 1336:C 30 Nov 2026 10:15:10.247 # Failed opening the temp RDB file temp-1336.rdb (in server root dir unknown) for saving: No such file or directory",
+    ),
+    (
+        "P20",
+        C,
+        "-redis_version\nlog 1336:C 30 Nov 2026 10:15:10.247 # Failed opening the temp RDB file temp-1336.rdb (in server root dir unknown) for saving: No such file or directory",
+    ),
     ("P20", QUIET, "log 1:M 19 Sep 2024 05:50:17.116 # Background saving error"),
     ("P21", C, "log 545:C 19 Sep 2024 05:50:17.015 # Write error saving DB on disk: No space left on device"),
     ("P21", QUIET, QUIET_LINE),
@@ -67,6 +83,18 @@ pub(super) const CASES: &[Case_] = &[
     ("P24", W, "log 1:M 19 Sep 2024 05:50:17.116 # Background saving error"),
     ("P24", QUIET, QUIET_LINE),
     ("P25", C, "log 1:M 19 Sep 2024 05:50:17.116 # Short read or OOM loading DB. Unrecoverable error, aborting now."),
+    (
+        "P25",
+        C,
+        "log 1:M 30 Nov 2026 10:00:00.000 # Bad file format reading the append only file appendonly.aof.1.incr.aof: make a backup of your AOF file, then use ./redis-check-aof --fix <filename.manifest>",
+    ),
+    (
+        "P25",
+        C,
+        "log 1:M 30 Nov 2026 10:00:00.000 # Unexpected end of file reading the append only file appendonly.aof. You can: 1) Make a backup of your AOF file, then use ./redis-check-aof --fix <filename>.",
+    ),
+    ("P25", C, "log 1:M 30 Nov 2026 10:00:00.000 # Can't handle RDB format version 12"),
+    ("P25", C, "log 1:M 30 Nov 2026 10:00:00.000 # Can't handle RDB format version 80"),
     ("P25", QUIET, QUIET_LINE),
     (
         "R20",
@@ -90,6 +118,35 @@ pub(super) const CASES: &[Case_] = &[
     ("R23", QUIET, "log 1:M 07 Feb 06:03:17.086 * Full resync requested by replica 10.0.0.2:6379"),
     ("R24", C, "log 1:M 07 Feb 06:03:17.086 # Cluster state changed: fail"),
     ("R24", QUIET, "log 1:M 07 Feb 06:03:17.086 # Cluster state changed: ok"),
+    (
+        "R29",
+        W,
+        "log 1:S 30 Nov 2026 10:00:00.000 * Connecting to MASTER redis-master:6379\nlog 1:S 30 Nov 2026 10:00:00.010 # Unable to connect to MASTER: Invalid argument",
+    ),
+    (
+        "R29",
+        C,
+        "log 1:S 30 Nov 10:00:00 # Error condition on socket for SYNC: Connection refused\nlog 1:S 30 Nov 10:00:01 # Error condition on socket for SYNC: Connection refused\nlog 1:S 30 Nov 10:00:02 # Error condition on socket for SYNC: Connection refused",
+    ),
+    ("R29", QUIET, "log 1:S 30 Nov 2026 10:00:00.000 * Connecting to MASTER redis-master:6379"),
+    (
+        "R30",
+        C,
+        "log 1:X 30 Nov 2026 10:00:00.200 # +odown master mymaster 10.0.0.5 6379 #quorum 2/2\nlog 1:X 30 Nov 2026 10:00:10.301 # -failover-abort-no-good-slave master mymaster 10.0.0.5 6379",
+    ),
+    ("R30", C, "log 1:X 30 Nov 2026 10:00:00.200 # +odown master mymaster 10.0.0.5 6379 #quorum 2/2"),
+    (
+        "R30",
+        W,
+        "log 1:X 30 Nov 2026 10:00:00.200 # +odown master mymaster 10.0.0.5 6379 #quorum 2/2\nlog 1:X 30 Nov 2026 10:00:02.301 # +switch-master mymaster 10.0.0.5 6379 10.0.0.6 6379",
+    ),
+    (
+        "R30",
+        QUIET,
+        "log 1:X 30 Nov 2026 10:00:00.123 # +sdown slave 10.0.0.6:6379 10.0.0.6 6379 @ mymaster 10.0.0.5 6379",
+    ),
+    ("R31", C, "log ReplyError: READONLY You can't write against a read only replica."),
+    ("R31", QUIET, QUIET_LINE),
     (
         "S20",
         W,

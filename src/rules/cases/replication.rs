@@ -39,13 +39,43 @@ pub(super) const CASES: &[Case_] = &[
     ("R06", QUIET, "expect_replicas 2\nconnected_slaves:2"),
     ("R07", C, "role:slave\nmaster_link_status:up\nslave_read_only:0"),
     ("R07", QUIET, "role:slave\nmaster_link_status:up\nslave_read_only:1"),
-    ("R08", W, "role:slave\nmaster_link_status:up\nmaster_last_io_seconds_ago:12"),
+    ("R08", W, "role:slave\nmaster_link_status:up\nmaster_last_io_seconds_ago:20"),
     ("R08", C, "role:slave\nmaster_link_status:up\nmaster_last_io_seconds_ago:30"),
-    ("R08", QUIET, "role:slave\nmaster_link_status:up\nmaster_last_io_seconds_ago:10"),
+    // A ping comes every ten seconds, and one may be late.
+    ("R08", QUIET, "role:slave\nmaster_link_status:up\nmaster_last_io_seconds_ago:19"),
+    (
+        "R08",
+        QUIET,
+        "config repl-ping-replica-period 60\nrole:slave\nmaster_link_status:up\nmaster_last_io_seconds_ago:61",
+    ),
     ("R09", C, "cluster cluster_state:fail\ncluster cluster_slots_assigned:16384"),
     ("R09", C, "cluster cluster_state:ok\ncluster cluster_slots_assigned:16383"),
     ("R09", W, "cluster cluster_state:ok\ncluster cluster_slots_assigned:16384\ncluster cluster_slots_pfail:10"),
     ("R09", QUIET, "cluster cluster_state:ok\ncluster cluster_slots_assigned:16384\ncluster cluster_slots_pfail:0"),
+    // Only the list of nodes is known, as it stands in Redis' documentation of CLUSTER NODES.
+    (
+        "R09",
+        C,
+        "redis_mode:cluster\nnode 1 10.0.0.1:7000@1 myself,master - 0 0 1 connected 0-5460\nnode 2 10.0.0.2:7000@1 master,fail - 1 1 2 disconnected 5461-10922\nnode 3 10.0.0.3:7000@1 master - 0 3 3 connected 10923-16383",
+    ),
+    (
+        "R09",
+        C,
+        "redis_mode:cluster\nnode 1 10.0.0.1:7000@1 myself,master - 0 0 1 connected 0-5460\nnode 3 10.0.0.3:7000@1 master - 0 3 3 connected 10923-16383",
+    ),
+    (
+        "R09",
+        W,
+        "redis_mode:cluster\nnode 1 10.0.0.1:7000@1 myself,master - 0 0 1 connected 0-5460\nnode 2 10.0.0.2:7000@1 master,fail? - 1 1 2 connected 5461-16383",
+    ),
+    (
+        "R09",
+        QUIET,
+        "redis_mode:cluster\nnode 1 10.0.0.1:7000@1 myself,master - 0 0 1 connected 0-5460\nnode 2 10.0.0.2:7000@1 master - 0 2 2 connected 5461-16383\nnode 4 10.0.0.4:7000@1 slave,fail 2 1 1 2 disconnected",
+    ),
+    // Some lines of the list were copied: the others may serve what is missing.
+    ("R09", QUIET, "redis_mode:cluster\nnode 3 10.0.0.3:7000@1 master - 0 3 3 connected 10923-16383"),
+    ("R09", QUIET, "cluster cluster_state:ok\ncluster cluster_known_nodes:6"),
     ("R10", I, "connected_slaves:0"),
     ("R10", QUIET, "connected_slaves:1"),
     ("R11", W, "peer 10.0.0.2:6379 role:slave maxmemory_policy:allkeys-lru"),

@@ -59,7 +59,8 @@ pub(in super::super) const RULES: &[Rule] = &[
     Rule {
         id: "C11",
         title: "clients are evicted",
-        reads: "evicted_clients (7.0) between two readings",
+        reads: "evicted_clients (7.0) between two readings, CONFIG maxmemory-clients",
+        asks: &[Question::Config],
         threshold: "the counter grew between two readings",
         why: "the buffers of all clients together exceed maxmemory-clients",
         fix: &[

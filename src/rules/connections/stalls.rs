@@ -76,8 +76,8 @@ fn stall(case: &Case<'_>) -> Judged {
     let recent = |at: u64| now.saturating_sub(at) as f64 <= case.limit("minutes") * 60.0;
     let mut stalls = vec![Stall {
         seconds: case.snapshot.receipt.longest_wait_seconds,
-        what: "we_waited_for",
-        who: "an answer to our own question".to_owned(),
+        what: "no_reply_to",
+        who: "a command of redis-ops".to_owned(),
         ago: 0,
     }];
     let slow = case.snapshot.answers.slowlog.got().into_iter().flatten().filter(|entry| recent(entry.at));

@@ -18,7 +18,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("warning", 1_048_576.0), ("critical", 10_485_760.0)],
         threshold: "a string has {warningB} (critical: {criticalB})",
         why: "each read sends the whole value, and the thread serves nobody else meanwhile",
-        fix: &["UNLINK <key> (once nobody needs it; or store it in parts)"],
+        fix: &["in the application: store the value in parts, and read the part that is needed", "UNLINK <key>"],
         source: "Azure: keep values below 100 kB; redis-doctor: 10 MB",
         weight: 60,
         examine: big_string,
@@ -31,7 +31,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("warning", 10_000.0), ("critical", 100_000.0), ("critical_bytes", 67_108_864.0)],
         threshold: "a collection has {warning} elements; critical: {critical} or {critical_bytesB}; streams: see K13",
         why: "commands that read the whole collection block all clients, and a cluster cannot split the collection",
-        fix: &["UNLINK <key> (once nobody needs it; or spread it over several keys)"],
+        fix: &["in the application: spread the elements over several keys", "UNLINK <key>"],
         source: "practice (redis-doctor)",
         because_of: &["A19"],
         weight: 60,
@@ -104,7 +104,8 @@ fn big_string(case: &Case<'_>) -> Judged {
             .evidence("key", worst.key.as_str())
             .evidence("bytes", bytes)
             .evidence("looked_at", keyspace.confidence())
-            .fix(format!("UNLINK {} (once nobody needs it; or store it in parts)", quoted(&worst.key)))
+            .fix("in the application: store the value in parts, and read the part that is needed")
+            .fix(format!("UNLINK {}", quoted(&worst.key)))
     }))
 }
 
@@ -127,7 +128,8 @@ fn big_collection(case: &Case<'_>) -> Judged {
             .evidence("elements", length)
             .evidence("bytes", worst.bytes)
             .evidence("looked_at", keyspace.confidence())
-            .fix(format!("UNLINK {} (once nobody needs it; or spread it over several keys)", quoted(&worst.key))),
+            .fix("in the application: spread the elements over several keys")
+            .fix(format!("UNLINK {}", quoted(&worst.key))),
     ))
 }
 

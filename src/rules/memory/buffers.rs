@@ -31,7 +31,8 @@ pub(in super::super) const RULES: &[Rule] = &[
     Rule {
         id: "M12",
         title: "connections hold much memory",
-        reads: "mem_clients_normal / connected_clients, share of maxmemory",
+        reads: "mem_clients_normal / connected_clients, share of maxmemory, CONFIG maxmemory-clients",
+        asks: &[Question::Config],
         limits: &[("average", 200_000.0), ("floor", 50.0 * MIB), ("critical", 0.10)],
         threshold: "clients hold {averageB} on average and {floorB} together; critical: {critical%} of maxmemory",
         why: "slow readers and huge pipelines use the server's memory",

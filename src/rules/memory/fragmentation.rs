@@ -9,6 +9,14 @@ use crate::finding::Finding;
 /// Not every build with jemalloc defragments: one that does not refuses this.
 const DEFRAGMENT: &str = "CONFIG SET activedefrag yes (if the build supports it; takes processor time; undo: no)";
 
+/// What brings kept pages back without jemalloc.
+const RESTART: &str = "restart the server, or fail over to a fresh replica: freshly loaded data has no gaps";
+
+/// Whether the server is built with libc's allocator: it has nothing to purge, and nothing that defragments.
+pub(super) fn is_libc(case: &Case<'_>) -> bool {
+    case.snapshot.info.get("mem_allocator").is_some_and(|name| name.starts_with("libc"))
+}
+
 /// What closes holes: only a server with jemalloc can do it by itself, and Debian's, among others, are built without and refuse it.
 fn defragment(case: &Case<'_>, finding: Finding) -> Finding {
     let jemalloc = case.snapshot.info.get("mem_allocator").is_none_or(|name| name.starts_with("jemalloc"));
@@ -16,7 +24,7 @@ fn defragment(case: &Case<'_>, finding: Finding) -> Finding {
         true => finding.fix(DEFRAGMENT),
         false => finding,
     };
-    finding.fix("restart the server, or fail over to a fresh replica: freshly loaded data has no gaps")
+    finding.fix(RESTART)
 }
 
 pub(in super::super) const RULES: &[Rule] = &[
@@ -33,7 +41,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         ],
         threshold: "the ratio is {warning} and {floorB} are wasted; critical: {critical}, and {critical_floorB} or {critical_share%} of used_memory",
         why: "the allocator cannot return the gaps between small allocations to the system",
-        fix: &[DEFRAGMENT, "restart the server, or fail over to a fresh replica: freshly loaded data has no gaps"],
+        fix: &[DEFRAGMENT, RESTART],
         source: "object.c, MEMORY DOCTOR; redis.conf, active-defrag-ignore-bytes",
         examine: allocator,
         ..RULE
@@ -45,7 +53,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("warning", 1.5), ("critical", 2.0), ("floor", 100.0 * MIB), ("critical_floor", GIB)],
         threshold: "the ratio is {warning} and {floorB} are wasted; critical: {critical} and {critical_floorB}",
         why: "the allocator cannot return the gaps between small allocations to the system",
-        fix: &[DEFRAGMENT, "restart the server, or fail over to a fresh replica: freshly loaded data has no gaps"],
+        fix: &[DEFRAGMENT, RESTART],
         source: "object.c: the ratio was allocator_active / allocator_allocated before 7.4",
         examine: allocator_before,
         ..RULE
@@ -57,11 +65,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("warning", 1.5), ("critical", 2.0), ("floor", 100.0 * MIB), ("critical_floor", GIB), ("peak", 1.5)],
         threshold: "the ratio is {warning} and the excess is {floorB}; critical: {critical} and {critical_floorB}; never after a peak of {peak} times the present use (M07)",
         why: "the server occupies memory that holds no data",
-        fix: &[
-            "MEMORY PURGE",
-            DEFRAGMENT,
-            "restart the server, or fail over to a fresh replica: freshly loaded data has no gaps",
-        ],
+        fix: &["MEMORY PURGE", DEFRAGMENT, RESTART],
         source: "object.c, MEMORY DOCTOR (1.4 and 10 MB); alert packs use the bare ratio 1.5",
         because_of: &["M04", "M05", "M09", "M10"],
         examine: resident,
@@ -74,7 +78,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         limits: &[("peak", 1.5), ("floor", 100.0 * MIB)],
         threshold: "the peak was {peak} times the present use, {floorB} more are resident than used, and fragmentation (M04, M05) does not explain most of that",
         why: "after a peak the fragmentation ratio says little: the allocator keeps the pages for the next peak",
-        fix: &["MEMORY PURGE"],
+        fix: &["MEMORY PURGE", RESTART],
         source: "Redis documentation, memory optimization",
         examine: peak,
         ..RULE
@@ -139,15 +143,13 @@ fn resident(case: &Case<'_>) -> Judged {
         return Ok(None);
     }
     let finding = by_ratio_and_bytes(case, "mem_fragmentation_ratio", "mem_fragmentation_bytes")?;
-    // Without jemalloc there is nothing to purge and nothing that defragments.
-    let allocator = case.snapshot.info.get("mem_allocator").unwrap_or_default();
-    if !allocator.starts_with("libc") {
+    if !is_libc(case) {
         return Ok(finding.map(|finding| defragment(case, finding.fix("MEMORY PURGE"))));
     }
     Ok(finding.map(|finding| {
         finding
-            .evidence("mem_allocator", allocator)
-            .fix("restart the server, or fail over to a fresh replica: freshly loaded data has no gaps")
+            .evidence("mem_allocator", case.snapshot.info.get("mem_allocator"))
+            .fix(RESTART)
             .fix("run a build with jemalloc: libc keeps what lies between values in use")
     }))
 }
@@ -194,6 +196,7 @@ fn peak(case: &Case<'_>) -> Judged {
         return Ok(None);
     }
     let finding = case.info().evidence("used_memory_peak", case.number("used_memory_peak")?);
+    let finding = finding.fix(if is_libc(case) { RESTART } else { "MEMORY PURGE" });
     Ok(Some(finding.evidence("used_memory", case.number("used_memory")?).evidence("mem_fragmentation_bytes", bytes)))
 }
 

@@ -4,6 +4,7 @@ use super::super::case::{Case, percent, skip};
 use super::super::judged::Judged;
 use super::super::rule::{RULE, Rule};
 use super::MIB;
+use super::fragmentation::is_libc;
 use crate::figures;
 use crate::finding::Finding;
 
@@ -125,7 +126,9 @@ fn machine_full(case: &Case<'_>) -> Judged {
     let (rss, memory) = (case.number("used_memory_rss")?, case.machine_memory()?);
     let share = rss as f64 / memory as f64;
     Ok(case.grade(share).map(|finding| {
-        finding.evidence("used_memory_rss", rss).evidence("machine_memory", memory).evidence("share", percent(share))
+        let finding = finding.evidence("used_memory_rss", rss).evidence("machine_memory", memory);
+        let finding = finding.evidence("share", percent(share)).fix("CONFIG SET maxmemory <less>");
+        if is_libc(case) { finding } else { finding.fix("MEMORY PURGE") }
     }))
 }
 

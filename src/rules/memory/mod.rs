@@ -51,11 +51,13 @@ pub(super) fn limit_for_clients(case: &Case<'_>) -> Option<String> {
     if !case.knows(7, 0) {
         return None;
     }
+    let config = case.snapshot.answers.config.got();
+    let present = config.and_then(|config| config.get("maxmemory-clients")).unwrap_or("0");
     let limit = match case.maxmemory() {
         Ok(_) => "10%".to_owned(),
         Err(_) => format!("{}mb", (case.number_or_zero("mem_clients_normal").saturating_mul(2) >> 20).max(64)),
     };
     Some(format!(
-        "CONFIG SET maxmemory-clients {limit} (disconnects the clients with the largest buffers above that; undo: 0)"
+        "CONFIG SET maxmemory-clients {limit} (disconnects the clients with the largest buffers above that; undo: {present})"
     ))
 }

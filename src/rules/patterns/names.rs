@@ -51,10 +51,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         reads: "the names looked at: `undefined`, `null`, `NaN`, `{id}`, `%s` as a segment",
         threshold: "there is such a name; warning: evictions, refused writes or growing memory are seen as well",
         why: "everyone whose value is missing shares one key, and sees each other's data",
-        fix: &[
-            "in the application: refuse to build a key name from a missing value",
-            "UNLINK <key> (once nobody reads it)",
-        ],
+        fix: &["in the application: refuse to build a key name from a missing value", "UNLINK <key>"],
         weight: 60,
         examine: placeholders,
         ..A
@@ -157,11 +154,7 @@ fn placeholders(case: &Case<'_>) -> Judged {
     let Some((count, examples)) = keyspace.oddities.get(&Oddity::Placeholder) else { return Ok(None) };
     let finding = case.by_name().evidence("keys", *count).evidence("examples", examples.clone());
     let finding = finding.fix("in the application: refuse to build a key name from a missing value");
-    Ok(Some(
-        examples
-            .iter()
-            .fold(finding, |finding, key| finding.fix(format!("UNLINK {} (once nobody reads it)", quoted(key)))),
-    ))
+    Ok(Some(examples.iter().fold(finding, |finding, key| finding.fix(format!("UNLINK {}", quoted(key))))))
 }
 
 fn queue(case: &Case<'_>) -> Judged {

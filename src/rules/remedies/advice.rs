@@ -180,14 +180,8 @@ pub(super) const KNOWN: &[Known] = &[
         undo: "cannot be undone: take a backup of the replica first",
     },
     Known {
-        words: "bring the lost node back",
-        does: "its slots are served again, with their data",
-        costs: "a promoted replica lacks the writes that were not yet replicated",
-        undo: "nothing to undo",
-    },
-    Known {
         words: " back, or promote a replica of it",
-        does: "its slots are served again, with their data",
+        does: "its data is served again, and writes are accepted",
         costs: "a promoted replica lacks the writes that were not yet replicated",
         undo: "nothing to undo",
     },
@@ -226,6 +220,12 @@ pub(super) const KNOWN: &[Known] = &[
         does: "saves work again",
         costs: "the server starts with the data in that folder: `redis-ops restore` brings the backup back",
         undo: "nothing to undo",
+    },
+    Known {
+        words: "start a newer server with this file",
+        does: "loads the file",
+        costs: "an upgrade: the older version cannot load what the newer one writes",
+        undo: "stop it: keep a copy of the file, since a save replaces it",
     },
     Known {
         words: "start the server with a configuration file",

@@ -224,6 +224,7 @@ pub(super) const KNOWN: &[Known] = &[
         costs: "its own data is replaced by that of the primary",
         undo: "REPLICAOF NO ONE: its data is then that of the primary",
     },
+    reads("SENTINEL REPLICAS", "shows the replicas as the Sentinel sees them"),
     Known {
         words: "SENTINEL RESET",
         does: "the Sentinel forgets the other Sentinels and the replicas of the group, and discovers the live ones again",

@@ -30,6 +30,8 @@ pub(super) const KNOWN: &[Known] = &[
     },
     reads("redis-ops list", "shows the backups"),
     reads("redis-ops restore --backup-id latest", "shows what a restore would do, and changes nothing (--plan)"),
+    reads("redis-ops restore --file", "shows what a restore would do, and changes nothing (--plan)"),
+    reads("getent hosts ", "shows the addresses of a name"),
     reads("redis-check-aof ", "finds the position where the file is damaged"),
     reads("grep Swap /proc/", "shows how much of the process is swapped out"),
     reads("df -h", "shows how full the disks are"),

@@ -8,7 +8,7 @@ use super::super::rule::Rule;
 use super::R;
 use crate::finding::Finding;
 use crate::introspection::{Mode, Question};
-use crate::replies::ClusterNode;
+use crate::replies::{ClusterNode, Info};
 
 /// Slots of a cluster.
 const SLOTS: u16 = 16_384;
@@ -71,36 +71,77 @@ pub(in super::super) const RULES: &[Rule] = &[
     },
 ];
 
+/// How a cluster serves its slots.
+struct Service<'a> {
+    /// In the node's own word; `None`: only its list of nodes is known.
+    state: Option<&'a str>,
+    assigned: u64,
+    suspected: u64,
+    failed: u64,
+}
+
+impl<'a> Service<'a> {
+    /// As the node that was asked says.
+    fn told(info: &'a Info) -> Self {
+        let number = |name| info.u64(name).unwrap_or(0);
+        // What a text was cut before is not missing in the cluster.
+        Self {
+            state: info.get("cluster_state"),
+            assigned: info.u64("cluster_slots_assigned").unwrap_or(u64::from(SLOTS)),
+            suspected: number("cluster_slots_pfail"),
+            failed: number("cluster_slots_fail"),
+        }
+    }
+
+    /// As its list of nodes says. Slots that are in no line of a list that was cut may be served all the same.
+    fn seen(nodes: &[ClusterNode]) -> Self {
+        let slots = |flag: fn(&ClusterNode) -> bool| -> u64 {
+            let ranges = nodes.iter().filter(|node| flag(node)).flat_map(|node| &node.slots);
+            ranges.map(|(first, last)| u64::from(last.saturating_sub(*first)) + 1).sum()
+        };
+        let known = |id: &String| nodes.iter().any(|node| node.id == *id);
+        let whole = nodes.iter().any(|node| node.is("myself"))
+            && nodes.iter().filter_map(|node| node.primary.as_ref()).all(known);
+        let assigned = if whole { slots(|_| true) } else { u64::from(SLOTS) };
+        let suspected = slots(|node| node.is("fail?"));
+        Self { state: None, assigned, suspected, failed: slots(ClusterNode::is_lost) }
+    }
+}
+
 fn state(case: &Case<'_>) -> Judged {
     if case.snapshot.server.mode != Mode::Cluster {
         return Ok(None);
     }
-    let info = case.snapshot.answers.cluster.need("CLUSTER INFO")?;
-    let number = |name| info.u64(name).unwrap_or(0);
-    let state = info.get("cluster_state").unwrap_or_default();
-    let (assigned, suspected, failed) =
-        (number("cluster_slots_assigned"), number("cluster_slots_pfail"), number("cluster_slots_fail"));
-    let finding = if state != "ok" || failed > 0 || assigned < u64::from(SLOTS) {
+    let nodes = case.snapshot.answers.nodes.got().map_or(&[] as &[ClusterNode], Vec::as_slice);
+    let Service { state, assigned, suspected, failed } = match case.snapshot.answers.cluster.need("CLUSTER INFO") {
+        Ok(info) => Service::told(info),
+        Err(_) if !nodes.is_empty() => Service::seen(nodes),
+        Err(missing) => return Err(missing.into()),
+    };
+    let finding = if state.is_some_and(|state| state != "ok") || failed > 0 || assigned < u64::from(SLOTS) {
         case.critical()
     } else if suspected > 0 {
         case.warning()
     } else {
         return Ok(None);
     };
-    let finding = finding
-        .evidence("cluster_state", state)
-        .evidence("slots_assigned", assigned)
-        .evidence("share", percent(assigned as f64 / f64::from(SLOTS)))
-        .evidence("slots_suspected", suspected)
-        .evidence("slots_failed", failed);
-    let nodes = case.snapshot.answers.nodes.got().map_or(&[] as &[ClusterNode], Vec::as_slice);
+    // The verdict quotes what stands first: who is lost, and what that costs.
     let lost = nodes.iter().filter(|node| node.is_lost() && !node.slots.is_empty());
     let finding = lost.fold(finding, |finding, node| {
         finding
             .evidence("lost_node", node.address())
             .fix(format!("bring {} back, or promote a replica of it", node.address()))
     });
-    let unassigned = unassigned(nodes);
+    let finding = state.into_iter().fold(finding, |finding, state| finding.evidence("cluster_state", state));
+    let finding = match assigned < u64::from(SLOTS) {
+        true => finding
+            .evidence("slots_assigned", assigned)
+            .evidence("share", percent(assigned as f64 / f64::from(SLOTS)))
+            .evidence("slots_failed", failed),
+        false => finding.evidence("slots_failed", failed).evidence("slots_assigned", assigned),
+    };
+    let finding = finding.evidence("slots_suspected", suspected);
+    let unassigned = if assigned < u64::from(SLOTS) { unassigned(nodes) } else { Vec::new() };
     let finding = unassigned.iter().take(RANGES_SHOWN).fold(finding, |finding, (first, last)| match case.knows(7, 0) {
         true => finding.fix(format!("CLUSTER ADDSLOTSRANGE {first} {last} (on the node that should serve them)")),
         false => finding

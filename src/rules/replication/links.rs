@@ -111,10 +111,11 @@ pub(in super::super) const RULES: &[Rule] = &[
     Rule {
         id: "R08",
         title: "the primary is silent",
-        reads: "master_last_io_seconds_ago",
-        limits: &[("warning", 11.0), ("critical", 30.0)],
-        threshold: "the link is up, and the primary sent nothing for {warning} s (critical: {critical} s)",
-        why: "the primary sends a ping every ten seconds: it hangs, or the network loses packets",
+        reads: "master_last_io_seconds_ago, CONFIG repl-ping-replica-period",
+        asks: &[Question::Config],
+        limits: &[("warning", 20.0), ("critical", 30.0), ("periods", 2.0)],
+        threshold: "the link is up, and the primary sent nothing for {warning} s (critical: {critical} s), and for {periods} times repl-ping-replica-period",
+        why: "the primary sends a ping every repl-ping-replica-period, ten seconds by default: it hangs, or the network loses packets",
         fix: &["on the primary: redis-ops health"],
         source: "Zabbix: 30 s",
         examine: silent,
@@ -326,6 +327,12 @@ fn writable(case: &Case<'_>) -> Judged {
 fn silent(case: &Case<'_>) -> Judged {
     let Some(primary) = &case.snapshot.server.primary else { return Ok(None) };
     let Some(seconds) = primary.last_io_seconds.filter(|_| primary.up) else { return Ok(None) };
+    // The setting of the replica: a deployment has one for all its servers.
+    let config = case.snapshot.answers.config.got();
+    let period = config.and_then(|config| config.u64("repl-ping-replica-period")).unwrap_or(0);
+    if (seconds as f64) < period as f64 * case.limit("periods") {
+        return Ok(None);
+    }
     Ok(case.grade(seconds as f64).map(|finding| finding.evidence("master_last_io_seconds_ago", seconds)))
 }
 

@@ -110,6 +110,47 @@ fn the_cause_of_every_public_text_is_said() {
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), texts.len(), wrong.join("\n"));
 }
 
+/// Texts of faults that were made on real servers; `CAUSES.tsv` beside them says what was wrong.
+#[test]
+fn the_cause_of_every_text_of_a_made_fault_comes_first_with_a_fix_that_can_be_typed() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pasted");
+    let causes = fs::read_to_string(folder.join("CAUSES.tsv")).expect("the causes");
+    let mut wrong = Vec::new();
+    for row in causes.lines().filter(|row| !row.starts_with('#')) {
+        let [file, id, fix, _] = row.split('\t').collect::<Vec<_>>()[..] else { panic!("four columns: {row}") };
+        let path = folder.join(file).display().to_string();
+        let run = RedisOps::new().args(["diagnose", "all", "--json", "--from", &path]).run();
+        let Diagnosis { json, code } = Diagnosis::of_run(&run);
+        let (first, first_fix) = (&json["findings"][0], json["findings"][0]["fix"][0].as_str().unwrap_or_default());
+        if first["id"] != id || ![1, 2].contains(&code) || !first_fix.starts_with(fix) {
+            wrong.push(format!("{file}: exit {code}, {:?}, {first:#}", findings(&json)));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// -1 is no time, and a counter below zero is no size.
+#[test]
+fn what_the_server_does_not_know_is_no_fact() {
+    let text = "# Memory\nused_memory:736512\nused_memory_rss:9000000\nused_memory_dataset:18446744073709550568\nmaxmemory:0\nmaxmemory_policy:noeviction\n";
+    let run = RedisOps::new().args(["diagnose", "memory", "-v", "--from", "-"]).stdin(text).run();
+    assert!(run.text().contains("719.2 KiB") && !run.text().contains("EiB"), "{}", run.text());
+    for (link, heard) in [
+        ("master_link_down_since_seconds:-1\nmaster_last_io_seconds_ago:-1", Some("never")),
+        ("master_link_down_since_seconds:9\nmaster_last_io_seconds_ago:-1", None),
+        ("master_last_io_seconds_ago:3", Some("3.0 s")),
+    ] {
+        let status = if link.starts_with("master_last") { "up" } else { "down" };
+        let text = format!(
+            "role:slave\nmaster_host:10.0.0.9\nmaster_port:6379\nmaster_link_status:{status}\n{link}\nconnected_slaves:0\n"
+        );
+        let run = RedisOps::new().args(["diagnose", "replication", "-v", "--from", "-"]).stdin(text).run();
+        let told = run.text().split("primary last heard").nth(1).map(|rest| rest.trim_start().to_owned());
+        assert_eq!(told.is_some(), heard.is_some(), "{}", run.text());
+        assert!(told.unwrap_or_default().starts_with(heard.unwrap_or_default()), "{link}: {}", run.text());
+    }
+}
+
 /// How all texts together are judged; `CAUSES.tsv` marks a cause as told in the thread (T) or in the text itself (E).
 #[derive(Debug, Default, PartialEq)]
 struct Table {
