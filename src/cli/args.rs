@@ -184,6 +184,12 @@ pub enum Command {
     Delete(retention::Delete),
     /// Protect a backup from being removed.
     Pin(retention::Pin),
+    /// Make a repository: a folder, or a prefix in a bucket.
+    #[command(after_help = "Examples:\n  redis-ops init -r s3://backups/redis\n  redis-ops init -r /backups")]
+    Init {
+        #[command(flatten)]
+        database: Database,
+    },
     /// Run a job under a lock on a server, or see who has one.
     Lock(lock::Lock),
     /// Print the cron line, timer or CronJob of the backups.
@@ -239,22 +245,23 @@ pub const GROUPS: [(&str, &[&str]); 6] = [
     ("Back up", &["backup", "archive"]),
     ("Restore", &["restore"]),
     ("Verify", &["verify"]),
-    ("Look", &["list", "show", "status", "diagnose", "health", "metrics"]),
-    ("Keep", &["prune", "delete, pin", "schedule", "lock"]),
+    ("Look", &["list, show", "status", "diagnose", "health", "metrics"]),
+    ("Keep", &["init", "prune", "delete, pin", "schedule", "lock"]),
     ("Tool", &["explain", "help, man", "completions"]),
 ];
 
 /// What the overview says of commands that share a line.
-pub const TOGETHER: [(&str, &str); 2] = [
+pub const TOGETHER: [(&str, &str); 3] = [
     ("delete, pin", "Remove one backup; protect one from being removed"),
     ("help, man", "Show help for a command or a topic; print manual pages"),
+    ("list, show", "List backups and their state; show what a backup holds"),
 ];
 
 /// What each command does without an instance or a repository, and so without the options for them.
 pub const ALONE: [&str; 4] = ["explain", "help", "completions", "man"];
 
 /// The exit codes of a command, where they need more words than those of every command.
-pub const EXIT_CODES: [(&str, &str); 15] = [
+pub const EXIT_CODES: [(&str, &str); 16] = [
     ("backup", "0 published, or not due; 1 published, with warnings; 2 not published"),
     ("archive", "0 stopped, or shown; 1 with a gap; 2 not followed, or nothing to restore"),
     ("restore", "0 restored and proven; 1 with warnings; 2 refused or incomplete"),
@@ -265,6 +272,7 @@ pub const EXIT_CODES: [(&str, &str); 15] = [
     ("prune", "0 removed, or nothing to remove; 2 not all removed, or not confirmed; 3 no policy"),
     ("delete", "0 removed; 2 pinned, not removed, or not confirmed; 3 no such backup"),
     ("pin", "0 pinned, or lifted; 2 not done; 3 no such backup"),
+    ("init", "0 made, or already there; 2 cannot be written to"),
     ("lock", "the command's own; 0 shown or released; 2 taken by another, or lost"),
     ("schedule", "0 printed, or `enabled: false`; 3 no schedule, or a wrong one"),
     ("diagnose", "0 no finding; 1 worst is a warning; 2 worst is critical"),

@@ -19,7 +19,7 @@ use super::env::{self, Environment};
 use super::settings_file::SettingsFile;
 use crate::commands::nearest::nearest;
 use crate::commands::which::{File, Place};
-use crate::commands::{self, Command, Format, explain, health, list, metrics};
+use crate::commands::{self, Command, Format, explain, health, init, list, metrics};
 use crate::explain::Misuse;
 use crate::printer::{ColorChoice, Printer};
 use crate::storage::{InvalidLocation, Location, S3Credentials, S3Options};
@@ -101,6 +101,10 @@ impl Resolver<'_> {
             Typed::Prune(args) => Command::Prune(self.prune(args)?),
             Typed::Delete(args) => Command::Delete(self.delete(args)?),
             Typed::Pin(args) => Command::Pin(self.pin(args)?),
+            Typed::Init { database } => {
+                self.no_database("init", database.number)?;
+                Command::Init(init::Settings { place: self.place()? })
+            }
             Typed::Lock(args) => Command::Lock(self.lock(args)?),
             Typed::Schedule(args) => Command::Schedule(self.schedule(args)?),
             Typed::Diagnose(args) => Command::Diagnose(self.diagnose(args)?),
@@ -278,6 +282,7 @@ pub fn name(typed: &Typed) -> &'static str {
         Typed::Prune(_) => "prune",
         Typed::Delete(_) => "delete",
         Typed::Pin(_) => "pin",
+        Typed::Init { .. } => "init",
         Typed::Lock(_) => "lock",
         Typed::Schedule(_) => "schedule",
         Typed::Diagnose(_) => "diagnose",
@@ -302,6 +307,7 @@ pub const NAMES: &[&str] = &[
     "prune",
     "delete",
     "pin",
+    "init",
     "lock",
     "schedule",
     "diagnose",

@@ -9,6 +9,7 @@ pub mod delete;
 pub mod diagnose;
 pub mod explain;
 pub mod health;
+pub mod init;
 pub mod list;
 pub mod lock;
 pub mod metrics;
@@ -66,6 +67,7 @@ pub enum Command {
     Prune(prune::Settings),
     Delete(delete::Settings),
     Pin(pin::Settings),
+    Init(init::Settings),
     Lock(lock::Settings),
     Schedule(schedule::Settings),
     Diagnose(diagnose::Settings),
@@ -103,6 +105,7 @@ const FACTS: &[Fact] = {
         fact("prune", PLAIN, Kind::Acts, shapes::prune),
         fact("delete", PLAIN, Kind::Acts, shapes::delete),
         fact("pin", PLAIN, Kind::Acts, shapes::pin),
+        fact("init", PLAIN, Kind::Acts, shapes::init),
         fact("lock", PLAIN, Kind::Acts, shapes::locks),
         fact("schedule", PLAIN, Kind::Answers, shapes::schedule),
         fact("diagnose", &[Table, Json, Ndjson, Nagios, Junit], Kind::Answers, shapes::diagnose),
@@ -154,6 +157,7 @@ pub async fn run(command: &Command, context: &Context) -> Result<Outcome> {
         Command::Prune(settings) => prune::run(settings, context).await,
         Command::Delete(settings) => delete::run(settings, context).await,
         Command::Pin(settings) => context.interruptible(pin::run(settings, context)).await,
+        Command::Init(settings) => context.interruptible(init::run(settings, context)).await,
         Command::Lock(settings) => lock::run(settings, context).await,
         Command::Schedule(settings) => schedule::run(settings, context).await,
         Command::Diagnose(settings) => diagnose::run(settings, context).await,

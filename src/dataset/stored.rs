@@ -19,6 +19,17 @@ use crate::storage::Reader;
 /// Bytes of an RDB before the first opcode: the magic word and the version.
 const HEADER: usize = 9;
 
+/// The version in the header. What is wrong with the data is reported by the pass that reads it.
+fn version_of(opened: &mut Opened) -> u32 {
+    let first = match opened.raw.peek() {
+        Some(Ok(first)) => first.clone(),
+        Some(Err(_)) | None => Bytes::new(),
+    };
+    let mut scanner = Scanner::new();
+    let _ = scanner.push(&first[..first.len().min(HEADER)], &mut ());
+    scanner.header().map_or(0, |(_, version)| version)
+}
+
 impl Dataset {
     /// Standard input, once its first bytes are there: they say what it is.
     ///
@@ -27,20 +38,21 @@ impl Dataset {
     pub async fn stdin(cancel: &CancellationToken) -> Result<Self, DatasetError> {
         let opened = unblocked(|| open_file(Path::new("-"), codec::cores()), cancel).await?;
         let mut opened = opened?;
-        let first = match opened.raw.peek() {
-            Some(Ok(first)) => first.clone(),
-            Some(Err(_)) | None => Bytes::new(),
-        };
-        // The pass that reads standard input reports what is wrong with it; here only the header counts.
-        let mut scanner = Scanner::new();
-        let _ = scanner.push(&first[..first.len().min(HEADER)], &mut ());
-        let rdb_version = scanner.header().map_or(0, |(_, version)| version);
+        let rdb_version = version_of(&mut opened);
         let around = Around::of(&opened);
         Ok(Self::Pipe(Pipe {
             opened: std::sync::Arc::new(std::sync::Mutex::new(Some(opened))),
             around: std::sync::Arc::new(std::sync::Mutex::new(around)),
             rdb_version,
         }))
+    }
+
+    /// Version of the RDB in a file, as its first bytes say; 0 where they are no RDB's.
+    ///
+    /// # Errors
+    /// The file cannot be read, or a signal came.
+    pub async fn version_of_file(&self, cancel: &CancellationToken) -> Result<u32, DatasetError> {
+        Ok(version_of(&mut self.open(0, cancel).await?))
     }
 
     /// A file by the name that was typed: `-` is standard input. It is opened, so that what is no RDB is told at once.

@@ -121,6 +121,24 @@ impl Repository {
         Ok(marker.keeps_conditions)
     }
 
+    /// Makes the repository: its marker, where there is none. Gives the marker, and whether it is new.
+    ///
+    /// # Errors
+    /// As [`Repository::marker`], and if the marker may not or cannot be written.
+    pub async fn init(&self, now: DateTime<Utc>) -> Result<(Marker, bool), RepositoryError> {
+        let before = self.marker().await?;
+        self.establish(now).await?;
+        match (self.marker().await?, before) {
+            (Some(marker), before) => Ok((marker, before.is_none())),
+            // A backup goes on without the marker where its rights end at the folder of its instance; here nothing else was asked for.
+            (None, _) => {
+                let marker = Marker::new(now, self.storage.keeps_conditions_by_nature());
+                self.storage.create(MARKER, marker.encode()?).await.doing("write", MARKER)?;
+                Ok((marker, true))
+            }
+        }
+    }
+
     async fn read_marker(&self) -> Result<Option<Marker>, RepositoryError> {
         match self.storage.get(MARKER, MARKER_LIMIT).await {
             Ok(bytes) => match Marker::decode(&bytes) {

@@ -32,7 +32,7 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     };
     let source = which::open(&settings.backup, context).await?;
     if settings.plan {
-        let plan = restore::file::plan(&source, place).await?;
+        let plan = restore::file::plan(&source, place, &context.cancel).await?;
         return Ok(planned(&source, &plan, settings, context));
     }
     let progress: Arc<dyn Progress> = Arc::from(context.bar());

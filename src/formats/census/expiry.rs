@@ -39,8 +39,8 @@ impl Expiry {
         Self { moment_ms, slots: [0; SLOTS], earliest_ms: None, latest_ms: None }
     }
 
-    #[inline]
     /// Counts a key that expires at this Unix millisecond.
+    #[inline]
     pub fn add(&mut self, expire_ms: i64) {
         let left = expire_ms.saturating_sub(self.moment_ms);
         let slot = if left < 0 { 0 } else { 1 + BOUNDS_MS.iter().filter(|bound| left > **bound).count() };

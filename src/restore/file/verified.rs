@@ -143,7 +143,7 @@ pub async fn restore(
 ///
 /// # Errors
 /// As [`restore`], as far as that is known before the backup is read.
-pub async fn plan(source: &Dataset, destination: Destination) -> Result<Plan> {
+pub async fn plan(source: &Dataset, destination: Destination, cancel: &CancellationToken) -> Result<Plan> {
     let place = match &destination {
         Destination::File(path) => format!("`{}` does not exist yet", path.display()),
         Destination::Folder(path) => format!("`{}` holds no data of a server", path.display()),
@@ -151,7 +151,10 @@ pub async fn plan(source: &Dataset, destination: Destination) -> Result<Plan> {
     };
     let is_written = !matches!(destination, Destination::Pipe(_));
     must_be_possible(source, destination).await?;
-    let facts = BackupFacts::of(source);
+    let mut facts = BackupFacts::of(source);
+    if matches!(source, Dataset::File(_)) {
+        facts.rdb_version = source.version_of_file(cancel).await?;
+    }
     let raw_bytes = facts.raw_bytes.filter(|_| is_written);
     Ok(plan::to_disk(&BackupFacts { raw_bytes, ..facts }, place))
 }

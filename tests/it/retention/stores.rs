@@ -100,3 +100,30 @@ fn a_refusal_to_remove_is_reported_and_not_fought() {
     assert_eq!(answer["backups"][1]["objects_left"][0]["code"], "access_denied", "{answer:#}");
     assert!(verdicts(&answer)[0].starts_with("keep last"), "{answer:#}");
 }
+
+#[test]
+fn a_repository_is_made_before_the_first_backup_and_only_once() {
+    let store = S3Server::start();
+    let folder = tempfile::tempdir().unwrap();
+    let local = folder.path().join("backups").display().to_string();
+    let in_folder = || RedisOps::new().args(["init", "-r", &local]).json();
+    let in_store = || over(RedisOps::new().args(["init"]), &store).json();
+    for init in [&in_folder as &dyn Fn() -> (i32, serde_json::Value), &in_store] {
+        let (code, first) = init();
+        assert_eq!((code, &first["created"], &first["keeps_conditions"]), (0, &true.into(), &true.into()), "{first}");
+        let (code, again) = init();
+        assert_eq!((code, &again["created"]), (0, &false.into()), "{again}");
+        assert_eq!(again["made_at"], first["made_at"]);
+    }
+    // It is there, and empty.
+    let (code, listed) = RedisOps::new().args(["list", "-r", &local]).json();
+    assert_eq!((code, listed["backups"].as_array().map(Vec::len)), (0, Some(0)), "{listed}");
+    // Where nothing can be written, no backup would be taken either.
+    store.inject("PUT ", 1000, Fault::Answer("AccessDenied"));
+    let refused = RedisOps::new().args(["init", "-r", &store.location("other")]);
+    let run = store.env().into_iter().fold(refused, |run, (name, value)| run.env(&name, value)).run();
+    assert_eq!(run.code, 2, "{}", run.everything());
+    assert!(run.everything().contains("redis-ops-repository.json"), "{}", run.everything());
+    let (code, answer) = RedisOps::new().args(["init", "-r", "/proc/redis-ops"]).json();
+    assert_eq!(code, 2, "{answer}");
+}

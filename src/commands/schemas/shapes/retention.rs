@@ -1,4 +1,4 @@
-//! What `prune`, `delete` and `pin` answer.
+//! What `init`, `prune`, `delete` and `pin` answer.
 
 use serde_json::{Value, json};
 
@@ -113,6 +113,21 @@ pub(in crate::commands) fn delete() -> Fields {
 /// A pin of a backup.
 pub(super) fn one_pin() -> Value {
     object(&[("name", text()), ("pinned_at", maybe(time())), ("host", maybe(text())), ("reason", maybe(text()))])
+}
+
+/// The fields of `init`.
+pub(in crate::commands) fn init() -> Fields {
+    let fields = vec![
+        ("repository", text()),
+        ("created", described(truth(), "false: there was one already")),
+        ("made_at", time()),
+        ("format_version", count()),
+        (
+            "keeps_conditions",
+            described(maybe(truth()), "whether the store supports conditional writes; null: not known"),
+        ),
+    ];
+    (fields, vec![vec!["repository", "created", "made_at", "format_version", "keeps_conditions"]])
 }
 
 pub(in crate::commands) fn pin() -> Fields {
