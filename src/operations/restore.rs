@@ -69,7 +69,7 @@ async fn step_by_step(planned: &Planned, agreed: &Agreed<'_>, watcher: &Watcher<
     let mut report = restore::carry_out(planned, agreed.method, saved.as_ref(), watcher).await?;
 
     if report.is_complete() {
-        planned.supersede(report.method).await;
+        planned.supersede(&report).await;
     }
 
     // A restore that is not complete needs no comparison to say so.

@@ -160,12 +160,12 @@ impl Journal {
     }
 
     /// A restore of this kind was completed: what earlier runs have left is nothing to go on with any more. Going on would bring back the state
-    /// of the backup over what clients have written since. One that took a choice of keys supersedes only runs of the same choice. Blocks.
-    pub fn supersede(state: &Path, completed: &Identity) {
+    /// of the backup over what clients have written since. One that left out keys by choice (`took_all` is false) supersedes only runs of the same choice. Blocks.
+    pub fn supersede(state: &Path, completed: &Identity, took_all: bool) {
         for folder in std::fs::read_dir(state).into_iter().flatten().flatten().map(|folder| folder.path()) {
             let identity = std::fs::read(folder.join(IDENTITY)).ok();
             let identity = identity.and_then(|text| serde_json::from_slice::<Identity>(&text).ok());
-            if identity.is_some_and(|identity| completed.supersedes(&identity)) {
+            if identity.is_some_and(|identity| completed.supersedes(&identity, took_all)) {
                 let _ = std::fs::remove_dir_all(&folder);
             }
         }

@@ -21,6 +21,7 @@ use crate::restore::options::{Asked, Existing, Method};
 use crate::restore::plan::Plan;
 use crate::restore::preflight;
 use crate::restore::replica::{self, ReplicaFault};
+use crate::restore::report::Report;
 use crate::restore::request::{Request, Watcher};
 use crate::restore::run::{RunError, now_ms};
 use looking::{Looking, holds_data};
@@ -237,10 +238,10 @@ impl Planned {
     }
 
     /// All was written: whatever earlier runs into this target have left on this machine is not gone on with any more.
-    pub async fn supersede(&self, method: Method) {
-        let identity = earlier::identity(&self.request, &self.facts, &self.target, method).await;
-        let state = self.request.local.state.clone();
-        blocking::run(move || Journal::supersede(&state, &identity)).await;
+    pub async fn supersede(&self, report: &Report) {
+        let identity = earlier::identity(&self.request, &self.facts, &self.target, report.method).await;
+        let (state, took_all) = (self.request.local.state.clone(), report.tally.skipped_by_choice == 0);
+        blocking::run(move || Journal::supersede(&state, &identity, took_all)).await;
     }
 
     /// Function libraries of the target that go before the backup comes.

@@ -85,13 +85,6 @@ impl Decided {
 }
 
 impl Decided {
-    /// Whether no key of the backup is left out.
-    fn is_everything(&self) -> bool {
-        let Self { keys, exclude, databases, types, .. } = self;
-        // Databases that are moved are named as well, and others are left out then.
-        keys.is_empty() && exclude.is_empty() && databases.is_empty() && types.is_empty()
-    }
-
     /// Whether both take the same keys to the same databases.
     fn chooses_as(&self, other: &Self) -> bool {
         let chosen = |decided: &Self| {
@@ -139,8 +132,8 @@ impl Identity {
 
     /// Whether nothing is left to do of the other once this one is complete: it brought everything into the same target, or the same choice
     /// of the same data, by whatever method and whatever became of keys that were there.
-    pub(super) fn supersedes(&self, other: &Self) -> bool {
-        let all_of_it = self.decided.is_everything() && self.target_run_id == other.target_run_id;
+    pub(super) fn supersedes(&self, other: &Self, took_all: bool) -> bool {
+        let all_of_it = took_all && self.decided.moved.is_empty() && self.target_run_id == other.target_run_id;
         all_of_it || self.is_of_the_same(other) && self.decided.chooses_as(&other.decided)
     }
 
