@@ -82,7 +82,8 @@ fn finding(kind: OddityKind, value_type: Option<ValueType>, seen: &Seen, servers
         servers.iter().map(|server| (oddity::fate(kind, value_type, server), server.name())).collect();
     let worst = fates.iter().map(|(fate, _)| *fate).max().unwrap_or(Fate::Unknown);
     let severity = match (worst, kind) {
-        (_, OddityKind::FunctionNotRun | OddityKind::LuaScript) => Severity::Info,
+        // Only a server can tell; most such code ends. No target gets it before it was asked.
+        (_, OddityKind::FunctionNotRun | OddityKind::FunctionMayNotEnd | OddityKind::LuaScript) => Severity::Info,
         (Fate::Refuses | Fate::Dies, _) => Severity::Critical,
         (Fate::Unknown, _) => Severity::Warning,
         (Fate::Takes, _) => Severity::Info,
