@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::explain::Status;
 use crate::introspection::ServerFacts;
 use crate::rdb::ValueType;
 use crate::replies::{Database, Info};

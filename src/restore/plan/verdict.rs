@@ -1,8 +1,11 @@
-//! The verdict of a plan as a sentence, and the time of a method in words.
+//! How a restore ends as far as its plan can know, the verdict as a sentence, and the time of a method in words.
 
 use std::time::Duration;
 
-use super::{Candidate, Level, Line, Plan, contents, expiries};
+use super::{
+    ALONE, Candidate, Level, Line, NOTHING_CHOSEN, Plan, TOLD_BY_THE_REPORT, VERIFIED_BAD, contents, expiries, state,
+    to_disk,
+};
 use crate::explain::Status;
 use crate::figures::span;
 use crate::restore::tally::FailedKey;
@@ -20,6 +23,61 @@ const CHANGES: &[&str] = &[
 ];
 
 impl Plan {
+    /// How the restore ends, as far as the plan can know: with a warning where something that a line names makes the report say so
+    /// ([`crate::restore::Report::status`]).
+    pub fn foreseen(&self) -> Status {
+        match self.refusal() {
+            Some(line) if line.code == NOTHING_CHOSEN => return Status::Unknown,
+            Some(_) => return Status::Failed,
+            None if self.method.is_none() => return Status::Failed,
+            None => {}
+        }
+        let is_told = |line: &Line| contents::LOSSES.contains(&line.code) || TOLD_BY_THE_REPORT.contains(&line.code);
+        let mut warnings = self.lines.iter().filter(|line| line.level == Level::Warning);
+        if warnings.any(is_told) || self.is_doubted() || self.cannot_be_proven() { Status::Warning } else { Status::Ok }
+    }
+
+    /// How a restore to a file or a folder ends, as far as the plan can know.
+    pub fn foreseen_on_disk(&self) -> Status {
+        let is_told = |line: &Line| line.code == "trailing_bytes" || line.code == to_disk::FINDINGS;
+        if self.lines.iter().any(is_told) || self.cannot_be_proven() { Status::Warning } else { Status::Ok }
+    }
+
+    /// Adds what the newest verification of the backup has found, if it found damage.
+    pub(in crate::restore) fn doubt(&mut self, found: Option<String>) {
+        self.lines.extend(found.map(|found| Line::warning(VERIFIED_BAD, found)));
+    }
+
+    /// Whether the newest verification of the backup found damage.
+    pub fn is_doubted(&self) -> bool {
+        self.lines.iter().any(|line| line.code == VERIFIED_BAD)
+    }
+
+    /// Whether the format of the backup is newer than we know: nobody can prove what is restored of it.
+    pub fn cannot_be_proven(&self) -> bool {
+        self.lines.iter().any(|line| line.code == contents::UNKNOWN_VERSION && line.level == Level::Warning)
+    }
+
+    /// Whether others have surely written since the restore was interrupted that this one goes on with.
+    pub fn was_written_since(&self) -> bool {
+        self.lines.iter().any(|line| line.code == state::WRITTEN)
+    }
+
+    /// Whether nobody can tell if another restore writes to the target as well.
+    pub fn may_mix(&self) -> bool {
+        self.lines.iter().any(|line| line.code == ALONE)
+    }
+
+    /// Whether the backup is known to lack what its source held.
+    pub fn lacks(&self) -> bool {
+        self.lines.iter().any(|line| line.code == contents::NOT_IN_BACKUP)
+    }
+
+    /// Whether a line warns, or could not tell.
+    pub fn warns(&self) -> bool {
+        self.lines.iter().any(|line| matches!(line.level, Level::Warning | Level::Unknown))
+    }
+
     /// Whether what the target would hold is not all that the backup holds, or not as it is there.
     fn changes_data(&self) -> bool {
         let changes = |line: &Line| contents::LOSSES.contains(&line.code) || CHANGES.contains(&line.code);
