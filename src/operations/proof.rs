@@ -155,7 +155,8 @@ async fn compared(planned: &Planned, report: &Report, watcher: &Watcher<'_>) -> 
     // Others may have written after the restore had ended, and before the target was read; or it may have become another one.
     let afterwards = report.look_again(node).await;
     let expired = (compared.differences.left_expired + compared.left_out.expired).max(report.tally.expired);
-    let counts = Counts::of(&compared, announced, stayed, expired, afterwards.others_wrote == Some(true));
+    let fields = compared.expired_fields.max(report.tally.expired_fields);
+    let counts = Counts::of(&compared, announced, stayed, (expired, fields), afterwards.others_wrote == Some(true));
     // The comparison does not know of a loss that it cannot see.
     let unseen = counts.announced.unseen;
     compared.differences.equal -= unseen;

@@ -91,7 +91,7 @@ async fn step_by_step(planned: &Planned, agreed: &Agreed<'_>, watcher: &Watcher<
     };
     if let Some(Proof::Compared(found)) = &proof {
         report.turned = found.afterwards.turned.clone();
-        report.expire(found.counts.expired);
+        report.expire(found.counts.expired, found.counts.expired_fields);
     }
     let proof_seconds = begun.elapsed().as_secs_f64();
     watcher.progress.finish();

@@ -31,7 +31,7 @@ pub(crate) use cluster_slots::SlotRange;
 pub(crate) use config::Config;
 pub(crate) use hot_keys::HotKeys;
 pub use info::Info;
-pub(crate) use info::{Database, ReplicaLine};
+pub(crate) use info::{CommandStats, Database, ReplicaLine};
 pub(crate) use latency::LatencyEvent;
 pub use reply::Reply;
 pub(crate) use server_backup::ServerBackup;

@@ -90,7 +90,7 @@ impl Unproven {
 }
 
 /// Whether others have written to the target since the restore was interrupted that this one goes on with, as far as commands tell that no
-/// run of it has sent. What a target that was started anew had counted is lost: then others may have.
+/// run of it has sent. `None`: others may have, for what the target had counted is lost (it was started anew, or `CONFIG RESETSTAT`).
 ///
 /// # Errors
 /// The target cannot be asked.
@@ -100,14 +100,16 @@ pub(super) async fn others_wrote(
     target: &TargetFacts,
     method: Method,
     connection: &mut Connection,
-) -> Result<bool> {
+) -> Result<Option<bool>> {
     let identity = identity(request, facts, target, method).await;
     let state = request.local.state.clone();
     let position = blocking::run(move || Journal::look(&state, &identity).position()).await;
-    let Some(position) = position else { return Ok(true) };
+    let Some(position) = position else { return Ok(None) };
     let (_, info) = preflight::counters(connection).await?;
-    let names = position.counted.by_others(&info, &position.called, method == Method::Commands);
-    Ok(take_back::any_writes(connection, &names).await? == Some(true))
+    match position.counted.by_others(&info, &position.called, method == Method::Commands) {
+        Some(names) => Ok(take_back::any_writes(connection, &names).await?),
+        None => Ok(None),
+    }
 }
 
 /// Whether this restore goes on with one that was interrupted before the target was started anew.

@@ -92,6 +92,7 @@ async fn complete(order: &Order<'_>, fed: &Fed, progress: &dyn Progress) -> Repo
         report.trailing_bytes = survey.trailing_bytes;
         report.tally.restored = survey.wanted;
         report.tally.expired = survey.expired;
+        report.tally.expired_fields = survey.expired_fields;
         report.tally.functions.restored = survey.functions.len() as u64;
         report.tally.by_database = keys_by_database(&fed.left);
     }

@@ -300,16 +300,17 @@ impl Plan {
         self.lines.insert(0, Line::warning(state::RESUME, text));
     }
 
-    /// Others have written since the restore was interrupted that this one goes on with, or may have where the target `was_restarted`.
-    pub(super) fn goes_on_beside_others(&mut self, was_restarted: bool, existing: Existing) {
-        let who = if was_restarted { "other clients may have written" } else { "other clients have written" };
+    /// Others have written since the restore was interrupted that this one goes on with, or may have where what the target had counted
+    /// `is_lost`.
+    pub(super) fn goes_on_beside_others(&mut self, is_lost: bool, existing: Existing) {
+        let who = if is_lost { "other clients may have written" } else { "other clients have written" };
         let then = match existing {
             Existing::Replace => "their values of keys that are also in the backup are overwritten",
             _ => "the keys that they wrote stay",
         };
         let text = format!("{who} to the target since the restore was interrupted: {then}");
         // What nobody can tell the report does not say.
-        let code = if was_restarted { state::MAY_BE_WRITTEN } else { state::WRITTEN };
+        let code = if is_lost { state::MAY_BE_WRITTEN } else { state::WRITTEN };
         self.lines.push(Line::warning(code, text));
     }
 

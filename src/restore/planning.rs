@@ -358,11 +358,12 @@ impl Planned {
         if let Some(method) = self.plan.method.filter(|_| self.goes_on()) {
             let mut connection = self.connection().await?;
             let Self { request, facts, target, .. } = &*self;
-            self.others_wrote = earlier::others_wrote(request, facts, target, method, &mut connection).await?;
+            let others_wrote = earlier::others_wrote(request, facts, target, method, &mut connection).await?;
             self.connection = Some(connection);
-        }
-        if self.others_wrote {
-            self.plan.goes_on_beside_others(goes_on, self.request.options.existing);
+            self.others_wrote = others_wrote != Some(false);
+            if self.others_wrote {
+                self.plan.goes_on_beside_others(others_wrote.is_none(), self.request.options.existing);
+            }
         }
         Ok(())
     }

@@ -145,6 +145,7 @@ pub struct ResultJson<'a> {
     skipped_by_choice: u64,
     expired: u64,
     expired_since: u64,
+    expired_fields: u64,
     failed: u64,
     leftovers: u64,
     held: Option<u64>,
@@ -288,8 +289,10 @@ impl Report {
         afterwards
     }
 
-    /// Notes that of all keys of the backup so many had expired when the target was compared: it had taken some of them before.
-    pub fn expire(&mut self, all: u64) {
+    /// Notes that of all keys of the backup, and of the fields of its other hashes, so many had expired when the target was compared:
+    /// it had taken some of them before.
+    pub fn expire(&mut self, all: u64, fields: u64) {
+        self.tally.expired_fields = self.tally.expired_fields.max(fields);
         let since = all.saturating_sub(self.tally.expired).min(self.tally.restored);
         self.tally.restored -= since;
         self.tally.expired += since;
@@ -322,6 +325,7 @@ impl Report {
             || tally.functions.failed > 0
             || self.evicted().is_some_and(|keys| keys > 0);
         let odd = tally.expired > 0
+            || tally.expired_fields > 0
             || tally.skipped_existing > 0
             || tally.lost > 0
             || self.lost_in_part > 0
@@ -356,6 +360,7 @@ impl Report {
             skipped_by_choice: tally.skipped_by_choice,
             expired: tally.expired,
             expired_since: self.expired_since,
+            expired_fields: tally.expired_fields,
             failed: tally.failed,
             leftovers: tally.leftovers,
             held: self.held(),

@@ -233,6 +233,8 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
     {
         lost = Some(Unsaved::Overwritten);
     }
+    // What others have called since the run that this one goes on with.
+    let earlier = position.counted.by_others(&info, &position.called, method == Method::Commands);
     // The counters of a target that was started anew have begun anew as well.
     if !resume || must_be_emptied || position.counted == Counted::default() {
         position.counted = Counted::of(&info);
@@ -281,7 +283,8 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
     (report.tally, report.seconds) = (std::mem::take(&mut done.tally), seconds);
     report.tally.leftovers += leftovers;
     let trailing_bytes = done.trailing_bytes;
-    aftermath(&node, &target, &info, was_empty, done, &mut report).await;
+    let earlier = if resume && !must_be_emptied { earlier } else { Some(Vec::new()) };
+    aftermath(&node, &target, (&info, earlier.as_deref()), was_empty, done, &mut report).await;
     // What was written before the safety backup of this run is in it.
     let overwrites = saved.is_some() && !must_be_emptied && report.others_wrote_now == Some(true);
     report.unsaved = lost.or(overwrites.then_some(Unsaved::Overwritten));

@@ -47,10 +47,14 @@ pub struct Survey {
     pub wanted_bytes: u64,
     /// Keys that are wanted and had expired.
     pub expired: u64,
+    /// Fields that had expired, in wanted hashes of which other fields live.
+    pub expired_fields: u64,
     /// Keys among `expired` whose time has passed by the target's clock, and not by ours.
     pub expired_by_clock: u64,
     /// Wanted keys that live, and expire within the hour: how many in each second from then on, the first being 0.
     pub soon: BTreeMap<u64, u64>,
+    /// The same of fields of wanted hashes.
+    pub soon_fields: BTreeMap<u64, u64>,
     /// Keys left out by choice.
     pub left_out: u64,
     /// Wanted keys that go by typed commands.

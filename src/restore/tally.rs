@@ -24,6 +24,9 @@ pub struct Tally {
     pub skipped_by_choice: u64,
     /// Keys whose time had passed before the target had them.
     pub expired: u64,
+    /// Fields whose time had passed before the target had them, in hashes of which other fields live.
+    #[serde(default)]
+    pub expired_fields: u64,
     /// Keys that the target refused.
     pub failed: u64,
     /// Keys that cannot be expressed on this target, and whose loss was accepted.
@@ -194,6 +197,7 @@ impl Tally {
         self.written_meanwhile += other.written_meanwhile;
         self.skipped_by_choice += other.skipped_by_choice;
         self.expired += other.expired;
+        self.expired_fields += other.expired_fields;
         self.failed += other.failed;
         self.lost += other.lost;
         self.unknown += other.unknown;

@@ -56,7 +56,6 @@ pub struct Typed {
     field_expiries: Words,
     choices: Choices,
     now_ms: i64,
-    expired_fields: u64,
     /// Some of its fields have an expiry: they may go while it is written.
     fields_expire: bool,
     /// Members or fields of the value that is being made.
@@ -90,7 +89,6 @@ impl Typed {
             field_expiries: Words::default(),
             choices,
             now_ms: 0,
-            expired_fields: 0,
             fields_expire: false,
             seen: HashSet::new(),
             stream: Stream::default(),
@@ -121,7 +119,7 @@ impl Typed {
         self.target.replace = replace;
         // A stream is many commands.
         self.target.at_once = at_once && self.kind != KeyType::Stream;
-        (self.elements, self.total, self.expired_fields, self.now_ms) = (0, 0, 0, now_ms);
+        (self.elements, self.total, self.now_ms) = (0, 0, now_ms);
         self.fields_expire = false;
         self.words.clear();
         self.field_expiries.clear();
@@ -158,7 +156,6 @@ impl Typed {
             Piece::HashField { field, value, expire_ms } => {
                 let expire_ms = self.choices.field_expiry(expire_ms);
                 if expire_ms.is_some_and(|at| at <= self.now_ms) {
-                    self.expired_fields += 1;
                     return;
                 }
                 self.element(outbox, &[field, value]);

@@ -1,12 +1,14 @@
 //! What others write to a target after its safety backup began is in no backup. So the target is looked at once more directly before what
 //! it holds is removed, and what others write after that look is counted.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::connection::{CommandError, Connection};
 use crate::explain::Hint;
 use crate::figures::counted;
 use crate::replies::Info;
+use crate::restore::counted::began_anew_between;
 use crate::restore::take_back;
 
 /// Commands of ours that remove what a target holds, as `INFO commandstats` names them.
@@ -69,12 +71,12 @@ pub async fn writes_of_others(connection: &mut Connection, then: &Info, now: &In
     Ok(writes)
 }
 
-/// Commands that were called between two looks, and how often. What the target refused before it began is no call here: nothing was written.
+/// Commands that were called between two looks, and how often; since the counters began anew, where they did in between. What the target refused before it began is no call here: nothing was written.
 fn grown<'a>(then: &Info, now: &'a Info) -> Vec<(&'a str, u64)> {
-    let before = then.command_stats();
+    let now = now.command_stats();
+    let before = if began_anew_between(then, &now) { BTreeMap::new() } else { then.command_stats() };
     let calls = |name: &str| before.get(name).map_or(0, |stats| stats.calls);
-    let now = now.command_stats().into_iter();
-    let grown = now.map(|(name, stats)| (name, stats.calls.saturating_sub(calls(name))));
+    let grown = now.into_iter().map(|(name, stats)| (name, stats.calls.saturating_sub(calls(name))));
     grown.filter(|(name, calls)| *calls > 0 && !OURS.contains(name)).collect()
 }
 
@@ -92,6 +94,8 @@ mod tests {
         assert!(grown(&before, &refused).is_empty());
         let written = info("calls=7,usec=1,rejected_calls=3,failed_calls=0", 2);
         assert_eq!(grown(&before, &written), [("set", 2)]);
+        let anew = info("calls=1,usec=1,rejected_calls=0,failed_calls=0", 1);
+        assert_eq!(grown(&before, &anew), [("set", 1)]);
         assert!(grown(&before, &Info::parse("role:master\n")).is_empty());
     }
 }

@@ -25,6 +25,7 @@ impl Report {
             ("not selected", tally.skipped_by_choice),
             ("expired", tally.expired),
             ("of those expired, restored before", self.expired_since),
+            ("fields of hashes expired", tally.expired_fields),
             ("failed", tally.failed),
             ("lost", tally.lost),
             ("of those restored, lost in part", self.lost_in_part),

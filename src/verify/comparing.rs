@@ -157,6 +157,8 @@ pub struct Comparison {
     pub look_ms: i64,
     /// Keys that a view left out or found expired, on the left side; zeros where all keys were meant.
     pub left_out: Tally,
+    /// Fields of hashes that had expired by then, on the left side, as far as its keys had to be read: they are no difference.
+    pub expired_fields: u64,
     /// Streams of the side that has more: of these not all that a server keeps is compared ([`Comparison::not_compared`]).
     pub streams: u64,
 }
@@ -357,7 +359,9 @@ impl Reading<'_> {
     ) -> Result<(), CompareError> {
         if side.records.is_none() && !difference.buckets.is_empty() {
             let hearing = self.options.restricted(self.view, self.look_ms, &difference.buckets);
-            side.records = Some(self.read(data, hearing).await?.into_sink().records);
+            let hearing = self.read(data, hearing).await?;
+            side.tally.expired_fields = hearing.tally().expired_fields;
+            side.records = Some(hearing.into_sink().records);
         }
         Ok(())
     }
@@ -414,6 +418,7 @@ fn join(
         functions,
         buckets: (1 << bits, difference.buckets.count()),
         look_ms,
+        expired_fields: left.tally.expired_fields,
         left_out: left.tally,
         streams,
     })

@@ -27,6 +27,7 @@ pub fn to_json(proof: &Proof, context: &Context) -> Value {
     let mut json = compare::to_json(&found.compared, EXAMPLES, context);
     json["consistency"] = if found.is_fuzzy { "fuzzy" } else { "point_in_time" }.into();
     json["expired"] = counts.expired.into();
+    json["expired_fields"] = counts.expired_fields.into();
     json["announced"] = json!({ "missing": announced.missing, "different": announced.different + announced.unseen });
     json
 }

@@ -74,7 +74,7 @@ impl Choice for Everything {
     }
 }
 
-/// How many keys were chosen. The four add up to the keys that were read.
+/// How many keys were chosen. The first four add up to the keys that were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally {
     /// Keys that were handed on.
@@ -85,4 +85,6 @@ pub struct Tally {
     pub expired: u64,
     /// Passed over, unread, because the sink had no use for them.
     pub unwanted: u64,
+    /// Fields that were left out because they had expired, of hashes that were handed on with others.
+    pub expired_fields: u64,
 }

@@ -212,6 +212,8 @@ impl<S: Sink, C: Choice> Digester<S, C> {
             }
         };
         self.tally.taken += 1;
+        // A hash that has none left is an expired key.
+        self.tally.expired_fields += if emptied { 0 } else { value.expired_fields };
         let content = self.content(value, expire_ms);
         self.sink.key(&Record {
             database: self.choice.database(self.database),

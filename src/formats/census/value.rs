@@ -16,6 +16,8 @@ pub(super) struct ValueDigest {
     pub hash: u128,
     /// Fields of a hash that have an expiry, those left out among them.
     pub fields_with_expiry: u64,
+    /// Fields of a hash that were left out, because they had expired.
+    pub expired_fields: u64,
 }
 
 /// Reads the pieces of one value after another.
@@ -25,6 +27,7 @@ pub(super) struct ValueHasher {
     count: u64,
     sum: u128,
     fields_with_expiry: u64,
+    expired_fields: u64,
     /// What is in order: bytes of a string, elements of a list, …
     ordered: Sponge,
     /// One member, one field, …
@@ -66,6 +69,7 @@ impl ValueHasher {
         self.count = 0;
         self.sum = 0;
         self.fields_with_expiry = 0;
+        self.expired_fields = 0;
         self.insert_index = None;
         self.field = None;
         self.in_parts = InParts::default();
@@ -149,6 +153,7 @@ impl ValueHasher {
                     self.fields_with_expiry += 1;
                 }
                 self.in_parts.is_left_out = expire_ms.is_some() && expire_ms < fields_expired_before;
+                self.expired_fields += u64::from(self.in_parts.is_left_out);
                 self.in_parts.expire_ms = expire_ms;
                 self.member.number(length);
                 self.in_parts.name = (length > LONG_FIELD as u64).then(Sponge::default);
@@ -202,6 +207,7 @@ impl ValueHasher {
                 if expire_ms.is_some() {
                     self.fields_with_expiry += 1;
                     if expire_ms < fields_expired_before {
+                        self.expired_fields += 1;
                         return;
                     }
                 }
@@ -350,7 +356,13 @@ impl ValueHasher {
                 }
             }
         }
-        ValueDigest { key_type, count, hash, fields_with_expiry: self.fields_with_expiry }
+        ValueDigest {
+            key_type,
+            count,
+            hash,
+            fields_with_expiry: self.fields_with_expiry,
+            expired_fields: self.expired_fields,
+        }
     }
 }
 

@@ -42,6 +42,8 @@ pub struct Counts {
     pub extra: u64,
     /// Keys of the backup whose time has passed for the target.
     pub expired: u64,
+    /// Fields whose time has passed for the target, in hashes of which it holds other fields.
+    pub expired_fields: u64,
     /// Whether the function libraries are those of the backup, or were no part of the question.
     pub functions: bool,
     /// What need not be as in the backup.
@@ -55,7 +57,7 @@ impl Counts {
         compared: &Comparison,
         announced: Announced,
         stayed: bool,
-        expired: u64,
+        (expired, expired_fields): (u64, u64),
         others_wrote: bool,
     ) -> Self {
         let differences = &compared.differences;
@@ -70,6 +72,7 @@ impl Counts {
             different: differences.different() - announced.different,
             extra: if stayed { 0 } else { differences.extra },
             expired,
+            expired_fields,
             functions: compared.functions.as_ref().is_none_or(|functions| functions.equal),
             announced,
             others_wrote,
@@ -119,9 +122,13 @@ impl Counts {
         }
         if parts.is_empty() {
             return match self.equal {
-                _ if self.expired > 0 => {
-                    let (all, expired) = (counted(self.equal, "key"), count(self.expired));
-                    format!("proof: the target holds {all} as in the backup, and {expired} have expired")
+                _ if self.expired + self.expired_fields > 0 => {
+                    let all = counted(self.equal, "key");
+                    let keys = (self.expired > 0).then(|| count(self.expired));
+                    let fields = (self.expired_fields > 0).then(|| counted(self.expired_fields, "hash field"));
+                    let gone = keys.into_iter().chain(fields).collect::<Vec<_>>().join(" and ");
+                    let have = if self.expired + self.expired_fields == 1 { "has" } else { "have" };
+                    format!("proof: the target holds {all} as in the backup, and {gone} {have} expired")
                 }
                 0 => "proof: there is no key in the backup, and none in the target".to_owned(),
                 1 => "proof: the target holds the key as it is in the backup".to_owned(),
@@ -130,6 +137,9 @@ impl Counts {
         }
         if self.expired > 0 {
             parts.push(format!("{} expired", count(self.expired)));
+        }
+        if self.expired_fields > 0 {
+            parts.push(format!("{} expired", counted(self.expired_fields, "hash field")));
         }
         parts.push(format!("{} equal", count(self.equal)));
         format!("proof: {}", parts.join(", "))
@@ -142,7 +152,17 @@ mod tests {
 
     fn found(missing: u64, different: u64, extra: u64) -> Counts {
         let announced = Announced::default();
-        Counts { equal: 9, missing, different, extra, expired: 0, functions: true, announced, others_wrote: false }
+        Counts {
+            equal: 9,
+            missing,
+            different,
+            extra,
+            expired: 0,
+            expired_fields: 0,
+            functions: true,
+            announced,
+            others_wrote: false,
+        }
     }
 
     #[test]
@@ -153,6 +173,10 @@ mod tests {
         assert_eq!(found(1, 0, 0).status(), Status::Failed);
         let words = "proof: the target holds 9 keys as in the backup, and 2 have expired";
         assert_eq!(Counts { expired: 2, ..found(0, 0, 0) }.sentence(), words);
+        let words = "proof: the target holds 9 keys as in the backup, and 2 and 1 hash field have expired";
+        assert_eq!(Counts { expired: 2, expired_fields: 1, ..found(0, 0, 0) }.sentence(), words);
+        let words = "proof: the target holds 9 keys as in the backup, and 1 hash field has expired";
+        assert_eq!(Counts { expired_fields: 1, ..found(0, 0, 0) }.sentence(), words);
         let words = "proof: 1 missing, 2 expired, 9 equal";
         assert_eq!(Counts { expired: 2, ..found(1, 0, 0) }.sentence(), words);
         assert_eq!(found(0, 1, 0).status(), Status::Failed);

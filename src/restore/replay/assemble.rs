@@ -65,7 +65,7 @@ pub struct Assembler {
     deferred: BTreeMap<u64, u64>,
     now_ms: i64,
     current: Current,
-    /// The fields of the hash that goes as a payload, where they may have expiries.
+    /// The fields of the hash that is being read, where they may have expiries.
     fields: Option<Fields>,
     /// Where the key that is being read goes.
     database: u64,
@@ -262,14 +262,14 @@ impl Assembler {
         if route == Route::Payload && known.is_some_and(|length| !fits(length, self.plan.longest_bulk)) {
             route = self.plan.format.by_commands(entry.value_type);
         }
+        let has_expiries = entry.value_type.has_field_expiry();
+        self.fields = has_expiries.then(Fields::default);
         match route {
             // RESTORE carries everything: encoding, expiry, idle time. It is atomic, and costs the target the least.
             Route::Payload => {
                 self.outbox.select(database);
                 self.payload.begin(&mut self.outbox, entry, self.plan.format, database, expire_ms, replace, known);
                 self.current = Current::Payload;
-                let has_expiries = entry.value_type.has_field_expiry();
-                self.fields = has_expiries.then(Fields::default);
                 // Which module it is stands at the beginning of its value.
                 Interest { raw: true, pieces: entry.value_type == ValueType::MODULE_2 || has_expiries }
             }
@@ -301,6 +301,13 @@ impl Assembler {
     /// target that knows no such expiry.
     fn transcodes(&self, entry: &Entry<'_>) -> bool {
         !(self.plan.by_commands || entry.value_type.has_field_expiry() || entry.value_type.has_template())
+    }
+
+    /// A field of the hash that is being read.
+    fn note_field(&mut self, expire_ms: Option<i64>) {
+        if let Some(fields) = &mut self.fields {
+            fields.note(self.plan.choices.field_expiry(expire_ms), self.now_ms);
+        }
     }
 
     fn leave(&mut self) -> Interest {

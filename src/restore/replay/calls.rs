@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::replies::Info;
+use crate::restore::counted::began_anew_between;
 use crate::restore::replay::vocabulary;
 
 /// Commands of ours, as `INFO commandstats` names them, and how often they were sent.
@@ -39,13 +40,14 @@ impl Calls {
         before.iter().cloned().chain(self.0.keys().map(|name| (*name).to_owned())).collect()
     }
 
-    /// Commands that were called more often between two looks at INFO than we have; `None` where the target does not count.
+    /// Commands that were called more often between two looks at INFO than we have; `None` where the target does not count, or began to
+    /// count anew in between.
     pub fn beyond<'a>(&self, before: &Info, after: &'a Info) -> Option<Vec<&'a str>> {
-        let before = before.command_stats();
         let after = after.command_stats();
-        if after.is_empty() {
+        if after.is_empty() || began_anew_between(before, &after) {
             return None;
         }
+        let before = before.command_stats();
         let grown = after.into_iter().filter(|(name, stats)| {
             // What the target refuses before it begins is no call for it, and was sent by us all the same.
             let earlier = before.get(*name).map_or(0, |stats| stats.calls + stats.rejected_calls);
@@ -83,8 +85,12 @@ mod tests {
         assert_eq!(calls.beyond(&before, &info(6, 7, 7)), Some(vec!["set"]));
         assert_eq!(calls.beyond(&before, &info(6, 6, 8)), Some(vec!["xgroup"]));
         assert_eq!(calls.beyond(&before, &Info::parse("role:master\n")), None);
+        // Counters that began anew hide what others called before.
+        assert_eq!(calls.beyond(&before, &info(4, 5, 5)), None);
         // Two of three were sent by others: ours was refused for want of memory.
-        let refused = Info::parse("cmdstat_restore:calls=7,usec=1,rejected_calls=1,failed_calls=0\n");
+        let refused = Info::parse(
+            "cmdstat_restore:calls=7,usec=1,rejected_calls=1,failed_calls=0\ncmdstat_set:calls=5,usec=1\ncmdstat_xgroup:calls=5,usec=1\n",
+        );
         assert_eq!(calls.beyond(&before, &refused), Some(vec!["restore"]));
     }
 }

@@ -10,7 +10,6 @@ use crate::restore::durable::Durable;
 use crate::restore::facts::{Counters, TargetFacts};
 use crate::restore::journal::Created;
 use crate::restore::leftovers;
-use crate::restore::options::Method;
 use crate::restore::preflight;
 use crate::restore::replay::Replayed;
 use crate::restore::replay::calls::Calls;
@@ -18,11 +17,12 @@ use crate::restore::replay::ledger::{Stop, Unanswered};
 use crate::restore::report::{Ended, Report};
 use crate::restore::take_back;
 
-/// Settles what is open: keys without an answer, keys of a bad backup, counters, the journal.
+/// Settles what is open: keys without an answer, keys of a bad backup, counters, the journal. `info`: the target's INFO when the run
+/// began; `earlier`: commands that others had called by then since the run that it goes on with, `None`: nobody can tell.
 pub(super) async fn aftermath(
     node: &Node,
     target: &TargetFacts,
-    info: &Info,
+    (info, earlier): (&Info, Option<&[String]>),
     was_empty: bool,
     done: Replayed,
     report: &mut Report,
@@ -41,9 +41,8 @@ pub(super) async fn aftermath(
     // What was not sent any more is counted as ours: somebody else's writes would hide behind it.
     let is_cut_off = matches!(stop, Some(Stop::Refused(_)));
     let complete = bad.is_none() && stop.is_none() && !interrupted && unanswered.is_empty();
-    let earlier = position.counted.by_others(info, &position.called, report.method == Method::Commands);
     if let Ok(mut connection) = node.connect().await {
-        let seen = (info, &calls, &earlier[..]);
+        let seen = (info, &calls, earlier);
         let asked = settle(node, &mut connection, target, seen, was_empty, unanswered, created, report).await;
         if let Err(error) = asked {
             tracing::warn!("after the restore: {error}");
@@ -79,7 +78,7 @@ async fn settle(
     node: &Node,
     connection: &mut Connection,
     target: &TargetFacts,
-    (info, calls, earlier): (&Info, &Calls, &[String]),
+    (info, calls, earlier): (&Info, &Calls, Option<&[String]>),
     was_empty: bool,
     unanswered: Vec<Unanswered>,
     created: Option<Created>,
@@ -104,9 +103,11 @@ async fn settle(
     let mut others = take_back::others_wrote(connection, info, &info_after, calls).await?;
     report.others_wrote_now = others;
     // Before this run began, and since the one that it goes on with.
-    if take_back::any_writes(connection, earlier).await? == Some(true) {
-        others = Some(true);
-    }
+    others = match earlier {
+        None => take_back::or(others, None),
+        Some(earlier) if take_back::any_writes(connection, earlier).await? == Some(true) => Some(true),
+        Some(_) => others,
+    };
     report.others_wrote = others;
     // Where others have written, or nobody can tell, a key is removed only if it still holds what was sent.
     if let Some(created) = created {

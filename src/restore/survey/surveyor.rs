@@ -51,6 +51,8 @@ pub struct Surveyor {
     wanted: bool,
     /// The hash that is being read may have no field that lives; `true`: it has one.
     living: Option<bool>,
+    /// How many of its fields have expired.
+    gone: u64,
     /// For a hash whose fields cannot expire in the target: whether one of them would have.
     loses_expiry: Option<bool>,
     /// Servers leave the key out if it has no element.
@@ -97,6 +99,7 @@ impl Surveyor {
             longest: 0,
             wanted: false,
             living: None,
+            gone: 0,
             loses_expiry: None,
             vanishes: false,
             by_type: BTreeMap::new(),
@@ -183,7 +186,12 @@ impl Surveyor {
         self.survey.field_expiries |= expire_ms.is_some() && self.wanted;
         let expire_ms = self.choices.field_expiry(expire_ms);
         if let Some(living) = &mut self.living {
-            *living |= expire_ms.is_none_or(|at| at > self.now_ms);
+            let lives = expire_ms.is_none_or(|at| at > self.now_ms);
+            *living |= lives;
+            self.gone += u64::from(!lives);
+            if let Some(left) = visit::soon(expire_ms.filter(|_| lives), self.now_ms) {
+                *self.survey.soon_fields.entry(left).or_default() += 1;
+            }
         }
         // Nothing is lost of an expiry that was to be left out, or of a field that is gone by now.
         if let Some(loses) = &mut self.loses_expiry {

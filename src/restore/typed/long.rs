@@ -106,7 +106,6 @@ impl Typed {
         } else if self.is_repeated(&field) {
             Way::LeftOut
         } else if expire_ms.is_some_and(|at| at <= self.now_ms) {
-            self.expired_fields += 1;
             Way::LeftOut
         } else {
             self.fields_expire |= expire_ms.is_some() && self.format.field_expiry;

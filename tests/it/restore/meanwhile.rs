@@ -203,6 +203,24 @@ fn a_restore_that_goes_on_over_keys_saves_first_what_others_have_written_since()
     assert_eq!(saved.len(), 1, "{list:#}");
 }
 
+/// `CONFIG RESETSTAT`, which some monitoring calls every minute, takes away what tells of the others.
+#[test]
+fn a_restore_that_goes_on_over_keys_asks_where_nobody_can_tell_whether_others_have_written() {
+    with_each(|installed| {
+        let (stored, target, _) = killed(installed, "restore", &["--on-conflict", "replace"]);
+        let string = some(&target, "key", 3_000);
+        target.ok(&["SET", &string, "of somebody else"]);
+        target.ok(&["CONFIG", "RESETSTAT"]);
+        let words = ["--method", "restore", "--on-conflict", "replace", "--resume"];
+        check_error(&stored.restore(&target, &words), "not_confirmed");
+        assert_eq!(target.ok(&["GET", &string]), "of somebody else", "{}", installed.name);
+        let (_, plan) = stored.restore(&target, &[&words[..], &["--plan"]].concat());
+        let lines = plan["plan"]["lines"].as_array().unwrap();
+        let says = lines.iter().any(|line| line["code"] == "may_be_written_since");
+        assert!(says, "{}: {plan:#}", installed.name);
+    });
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restore_that_was_killed_before_the_target_was_emptied_writes_nothing_into_it() {
     let (Some(source), Some(target)) = (RedisServer::start(), RedisServer::start()) else { return };

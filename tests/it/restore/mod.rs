@@ -8,6 +8,7 @@ mod clocks;
 mod cluster;
 mod command;
 mod everywhere;
+mod expired_fields;
 mod expiries;
 mod faults;
 mod file;

@@ -137,6 +137,10 @@ pub(super) fn restored() -> Value {
         ("skipped_by_choice", count()),
         ("expired", count()),
         ("expired_since", described(count(), "of those expired: keys that the target had accepted before")),
+        (
+            "expired_fields",
+            described(count(), "fields that had expired, in hashes of which other fields were restored"),
+        ),
         ("failed", count()),
         ("leftovers", count()),
         ("held", described(maybe(count()), "keys that the target holds; null: it holds other keys as well")),

@@ -107,6 +107,13 @@ pub(super) fn comparison() -> Value {
         ("different", count()),
         ("different_by", kinds),
         ("expired", count()),
+        (
+            "expired_fields",
+            described(
+                count(),
+                "fields of hashes that are on both sides, as far as their keys were read: no difference",
+            ),
+        ),
         ("ratio", described(number(), "of equal keys, 0 to 1")),
         ("functions", maybe(functions)),
         ("not_compared", described(maybe(text()), "what servers do not tell reliably of these keys")),

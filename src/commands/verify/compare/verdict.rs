@@ -70,10 +70,9 @@ pub(super) fn judge(
         false => Status::Ok,
     };
     answer.status = answer.status.and(status);
-    let expired = match differences.expired {
-        0 => String::new(),
-        expired => format!(", {} expired since", words::count(expired)),
-    };
+    let keys = (differences.expired > 0).then(|| words::count(differences.expired));
+    let fields = (compared.expired_fields > 0).then(|| words::counted(compared.expired_fields, "hash field"));
+    let expired: String = keys.iter().chain(&fields).map(|what| format!(", {what} expired since")).collect();
     let sentence = if nothing_checked {
         format!(
             "{what}: nothing was checked: neither side has a key that matches (`--keys`, `-n`, the database of the URL)"
@@ -209,6 +208,7 @@ pub fn to_json(compared: &comparing::Comparison, limit: usize, context: &Context
             "expiry": differences.different_expiry,
         },
         "expired": differences.expired,
+        "expired_fields": compared.expired_fields,
         "ratio": differences.ratio(),
         "functions": compared.functions.as_ref().map(|functions| json!({
             "expected": functions.left, "found": functions.right, "equal": functions.equal, "differing": functions.differing,

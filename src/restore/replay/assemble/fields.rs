@@ -1,4 +1,4 @@
-//! Expiries of the fields of a hash that goes as a payload: whether anything of it lives, and until when.
+//! Expiries of the fields of a hash: whether anything of it lives, until when, and how many have expired.
 
 /// When the fields of a hash expire.
 #[derive(Debug, Clone, Copy, Default)]
@@ -9,6 +9,8 @@ pub(super) struct Fields {
     pub(super) lasting: bool,
     /// The last of the others, Unix milliseconds.
     pub(super) last_ms: i64,
+    /// Fields that have expired.
+    pub(super) gone: u64,
 }
 
 impl Fields {
@@ -17,6 +19,7 @@ impl Fields {
             None => (self.living, self.lasting) = (true, true),
             Some(at) => {
                 self.living |= at > now_ms;
+                self.gone += u64::from(at <= now_ms);
                 self.last_ms = self.last_ms.max(at);
             }
         }

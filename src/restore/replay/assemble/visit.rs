@@ -88,13 +88,11 @@ impl Visit for Assembler {
     }
 
     fn piece(&mut self, piece: Piece<'_>) {
+        if let Piece::HashField { expire_ms, .. } = &piece {
+            self.note_field(*expire_ms);
+        }
         match (self.current, piece) {
             (Current::Typed, piece) => self.typed.piece(&mut self.outbox, piece),
-            (_, Piece::HashField { expire_ms, .. }) => {
-                if let Some(fields) = &mut self.fields {
-                    fields.note(expire_ms, self.now_ms);
-                }
-            }
             (Current::Payload, Piece::Module(id)) => {
                 if let Some(loss) = self.loses_module_value(KeyType::of_module(id)) {
                     self.payload.lose(&mut self.outbox, loss);
@@ -111,14 +109,11 @@ impl Visit for Assembler {
     }
 
     fn part(&mut self, part: Part<'_>) {
-        match part {
-            part if self.current == Current::Typed => self.typed.part(&mut self.outbox, part),
-            Part::Begin { what: PartOf::HashField { expire_ms }, .. } => {
-                if let Some(fields) = &mut self.fields {
-                    fields.note(expire_ms, self.now_ms);
-                }
-            }
-            _ => {}
+        if let Part::Begin { what: PartOf::HashField { expire_ms }, .. } = &part {
+            self.note_field(*expire_ms);
+        }
+        if self.current == Current::Typed {
+            self.typed.part(&mut self.outbox, part);
         }
     }
 
@@ -138,6 +133,10 @@ impl Visit for Assembler {
         let ordinal = self.ordinal;
         self.ordinal += 1;
         if let Some(fields) = self.fields.take() {
+            // A value that goes in another pass was counted in the first. A hash of which nothing lives is an expired key.
+            if self.only.is_none() && fields.living && self.current != Current::Nothing {
+                self.outbox.batch.tally.expired_fields += fields.gone;
+            }
             // The target says OK to a hash of which nothing lives, and keeps nothing.
             let is_unsent = match self.current {
                 Current::Payload => !fields.living && self.payload.abandon_whole(&mut self.outbox),

@@ -16,8 +16,14 @@ use crate::restore::target_format::{Loss, Route, fits};
 const AUX: &[&str] = &["redis-ver", "valkey-ver", "ctime", "used-mem"];
 const LONGEST_AUX: usize = 64;
 
-/// Seconds within which keys that expire are counted, second by second.
+/// Seconds within which keys and fields that expire are counted, second by second.
 const SOON: u64 = 3600;
+
+/// The second from now on in which something expires, if that is soon.
+pub(super) fn soon(expire_ms: Option<i64>, now_ms: i64) -> Option<u64> {
+    let left = expire_ms.map(|at| u64::try_from(at.saturating_sub(now_ms)).unwrap_or(0) / 1000);
+    left.filter(|left| *left < SOON)
+}
 
 impl Visit for Surveyor {
     fn header(&mut self, dialect: Dialect, version: u32) {
@@ -77,7 +83,7 @@ impl Visit for Surveyor {
         self.vanishes = entry.value_type.kind(self.dialect, survey.version).is_some_and(Kind::vanishes_when_empty);
         (self.named_in, self.unpacked, self.stream) = (None, None, None);
         self.wanted = false;
-        (self.living, self.loses_expiry) = (None, None);
+        (self.living, self.gone, self.loses_expiry) = (None, 0, None);
         match self.choices.decide(entry.database, entry.key, self.key_type, entry.expire_ms, self.now_ms) {
             Wanted::No => survey.left_out += 1,
             Wanted::Expired => {
@@ -91,8 +97,7 @@ impl Visit for Surveyor {
                 if !survey.goes_to.contains(&database) {
                     survey.goes_to.insert(database);
                 }
-                let left = expire_ms.map(|at| u64::try_from(at.saturating_sub(self.now_ms)).unwrap_or(0) / 1000);
-                if let Some(left) = left.filter(|left| *left < SOON) {
+                if let Some(left) = soon(expire_ms, self.now_ms) {
                     *survey.soon.entry(left).or_default() += 1;
                 }
                 self.wanted = true;
@@ -168,6 +173,8 @@ impl Visit for Surveyor {
         if self.living == Some(false) || is_empty {
             self.survey.wanted -= 1;
             self.survey.expired += 1;
+        } else {
+            self.survey.expired_fields += self.gone;
         }
         let is_long = match self.key_type {
             KeyType::String => end.raw_length > held_at_most(self.longest_bulk),
