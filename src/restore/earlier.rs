@@ -128,6 +128,22 @@ pub(super) async fn goes_on_after_a_restart(
     .await
 }
 
+/// Whether this restore goes on with one since whose beginning the target has thrown away keys to make room, some of which it may have been
+/// sent.
+pub(super) async fn goes_on_after_evictions(
+    request: &Request,
+    facts: &BackupFacts,
+    target: &TargetFacts,
+    method: Method,
+) -> bool {
+    let identity = identity(request, facts, target, method).await;
+    let (state, evicted) = (request.local.state.clone(), target.counters.evicted);
+    blocking::run(move || {
+        Journal::look(&state, &identity).position().is_some_and(|position| position.may_lack(evicted))
+    })
+    .await
+}
+
 /// Whether a restore of this backup into this target was begun on this machine and not ended, whatever its choices were.
 pub(super) async fn is_begun(request: &Request, facts: &BackupFacts, target: &TargetFacts) -> bool {
     let (state, backup) = (request.local.state.clone(), facts.name.clone());

@@ -202,8 +202,9 @@ impl Journal {
         });
         same.find_map(|(folder, identity)| {
             let journal = Self { folder, identity, written: None };
-            let Position { sent, was_empty, emptying, token, .. } = journal.position()?;
-            Some((journal, Position { sent, was_empty, emptying, token, ..Position::default() }))
+            // What the target had counted is lost as well.
+            let position = Position { counted: Default::default(), called: BTreeSet::new(), ..journal.position()? };
+            Some((journal, position.trusting_nothing()))
         })
     }
 
@@ -304,6 +305,7 @@ mod tests {
             token: 77,
             counted: Counted::of(&Info::parse("cmdstat_set:calls=3,usec=1\n")),
             called: ["restore".to_owned()].into(),
+            evicted: Some(4),
         };
         journal.write(&position).unwrap();
         assert!(!journal.is_due());

@@ -60,3 +60,6 @@ impl Mended {
         }
     }
 }
+
+/// Why nothing of a hash is left that had a field twice.
+pub const FIRST_EXPIRED: &str = "of two fields of one name the first counts, and it has expired, as all others have";

@@ -30,6 +30,7 @@ pub use contents::{FUNCTIONS_REFUSED, choice_decides_databases, chosen_none, hig
 pub use methods::{ANY_METHOD, ANY_METHOD_WITH_LOSS, Candidate, may_be_fed};
 pub use reading::{empties_for_a_choice, must_count_expired, needs_survey};
 pub use sameness::SAME_SERVER;
+pub use state::beside_keys;
 pub use to_disk::to_disk;
 
 /// No key of the backup is what was chosen.
@@ -298,6 +299,14 @@ impl Plan {
             "the target was restarted after the restore was interrupted: every key that it was sent is compared first";
         self.lines.retain(|line| line.code != state::RESUME);
         self.lines.insert(0, Line::warning(state::RESUME, text));
+    }
+
+    /// The target has thrown away keys to make room since the restore began that this one goes on with.
+    pub(super) fn goes_on_after_evictions(&mut self) {
+        let text = "the target evicted keys after the restore had begun: every key that it was sent is compared first, and what is missing is \
+                    written again";
+        self.lines.retain(|line| line.code != state::RESUME);
+        self.lines.insert(0, Line::ok(state::RESUME, text));
     }
 
     /// Others have written since the restore was interrupted that this one goes on with, or may have where what the target had counted

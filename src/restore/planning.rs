@@ -218,7 +218,7 @@ impl Planned {
     /// before: unless others have written since.
     pub fn overwrites(&self) -> bool {
         let options = &self.request.options;
-        let holds = self.target.keys() > 0 || self.functions_removed() > 0;
+        let holds = self.target.keys() > 0 || self.functions_removed() + self.indexes_removed() > 0;
         let is_agreed_to = options.resume && !(self.others_wrote && options.existing == Existing::Replace);
         options.existing.overwrites() && holds && !is_agreed_to
     }
@@ -250,6 +250,11 @@ impl Planned {
             (Existing::ReplaceAll, Some(names)) => names.len() as u64,
             _ => 0,
         }
+    }
+
+    /// Search indexes of the target that go before the backup comes.
+    pub fn indexes_removed(&self) -> u64 {
+        if self.request.options.existing == Existing::ReplaceAll { self.target.indexes } else { 0 }
     }
 
     /// Checks that the target is still what a question about it has said: people take their time to answer.
@@ -348,10 +353,18 @@ impl Planned {
             }
             _ => false,
         };
+        let evicted = match plan.method {
+            Some(method) if request.options.resume && nothing.is_none() => {
+                earlier::goes_on_after_evictions(request, facts, target, method).await
+            }
+            _ => false,
+        };
         if let Some(why) = &nothing {
             self.plan.has_nothing_to_resume(&why.to_string());
         } else if goes_on {
             self.plan.goes_on_after_a_restart();
+        } else if evicted {
+            self.plan.goes_on_after_evictions();
         }
         (self.is_begun, self.nothing_to_resume) = (is_begun, nothing);
         (self.interrupted, self.unproven) = (interrupted, unproven.filter(|_| interrupted.is_none()));

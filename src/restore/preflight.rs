@@ -114,6 +114,7 @@ async fn ask_one(
     };
     let rights = ask_rights(connection, user.as_deref(), more).await?;
     let selects = ask_select(connection, node, highest).await?;
+    let indexes = ask_indexes(connection, &server).await?;
 
     let number = |name: &str| config.u64(name);
     let cluster = server.mode == Mode::Cluster;
@@ -137,6 +138,8 @@ async fn ask_one(
         host_free: if is_here(&node.address) { free_memory() } else { None },
         function_names: function_names_of(functions.as_ref()),
         functions: functions_of(functions),
+        indexes: indexes.unwrap_or_default(),
+        may_have_indexes: indexes.is_none(),
         not_read_back: not_read_back(rights.commands.as_deref().unwrap_or_default(), highest > 0),
         lacks_certificate: config.get("tls-replication") == Some("yes") && !has_certificate(node),
         // A server that does not tell it to this user knows it by the name that we gave.
@@ -230,6 +233,15 @@ fn is_watched(clients: Option<Answer>, listeners: Option<Answer>) -> Option<bool
     let named = text_of(clients).map(|list| list.lines().any(|line| line.contains(" name=sentinel-")));
     let listening = listeners.and_then(Result::ok).and_then(|counts| counts.items().get(1)?.integer());
     if listening.is_some_and(|listeners| listeners > 0) { Some(true) } else { named }
+}
+
+/// How many search indexes there are; `None`: the target does not say.
+async fn ask_indexes(connection: &mut Connection, server: &ServerFacts) -> Result<Option<u64>, CommandError> {
+    if !server.modules.iter().any(|name| name == "search") {
+        return Ok(Some(0));
+    }
+    let answer = connection.pipeline(&[Command::of(&["FT._LIST"])]).await?.into_iter().next();
+    Ok(answer.and_then(Result::ok).map(|names| names.items().len() as u64))
 }
 
 fn functions_of(answer: Option<Answer>) -> Option<BTreeSet<String>> {

@@ -118,6 +118,7 @@ where
     let keeps_names = job.created.is_some();
     let (was_empty, token) = (job.before.was_empty, job.before.token);
     let (counted, called) = (job.before.counted.clone(), job.before.called.clone());
+    let evicted = job.before.evicted;
     let mut tally = job.before.tally.clone();
     // Keys that failed in an earlier run are tried again, and counted again.
     tally.failed = tally.failed.saturating_sub(job.before.failed.len() as u64);
@@ -189,7 +190,9 @@ where
     }
     let closed = ledger.close();
     let failed_are_known = closed.failed.is_some();
-    let deferred = read.deferred;
+    // Answers come after the reading side has ended, and some of them say that a temporary key is gone.
+    let mut deferred = read.deferred;
+    deferred.extend(closed.gone.iter().map(|number| (*number, read.lengths.get(number).copied().unwrap_or(0))));
     let failed = closed.failed.unwrap_or_default();
     // Keys beyond the prefix are read again anyway, and deferred ones have a pass of their own: neither may be tried twice.
     let failed = failed.into_iter().filter(|number| *number < closed.prefix && !deferred.contains_key(number));
@@ -204,6 +207,7 @@ where
         token,
         counted,
         called: closed.calls.names(&read.calls.names(&called)),
+        evicted,
     };
     // The last word on how far it got. Without it the next run sends some keys once more, which is harmless: so no failure.
     if let Some(journal) = read.journal.take() {

@@ -119,6 +119,9 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
     let again = reopen.is_some();
     let (resume, keys) = (options.resume, target.keys());
     let (mut journal, position) = blocking::run(move || open_journal(journal, resume, keys)).await?;
+    // What the target has kept of what it was sent nobody knows where it has evicted keys, or begun to count anew.
+    let is_known = position.counted.by_others(&info, &position.called, method == Method::Commands).is_some();
+    let position = if position.may_lack(before.evicted) || !is_known { position.trusting_nothing() } else { position };
     // The run that was interrupted was about to empty the target. Whether these keys are what it was to remove, or were written since,
     // cannot be told.
     if position.emptying && target.keys() > 0 {
@@ -135,7 +138,7 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
         token => token,
     };
     let must_be_emptied = options.existing == Existing::ReplaceAll && !options.resume || position.emptying;
-    let mut position = Position { was_empty, token, ..position };
+    let mut position = Position { was_empty, token, evicted: Some(before.evicted), ..position };
     let format = TargetFormat::of(&target.server);
     let clock = target.clock.unwrap_or_default();
     // The interrupted run may have loaded some of the backup's libraries: they are told from those of others by their sources.

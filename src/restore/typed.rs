@@ -22,6 +22,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use crate::census::KeyType;
 use crate::rdb::visit::{Entry, Piece};
 use crate::restore::choices::Choices;
+use crate::restore::mend::FIRST_EXPIRED;
 use crate::restore::replay::batch::{Card, Expected, Grow, What};
 use crate::restore::replay::outbox::Outbox;
 use crate::restore::target_format::TargetFormat;
@@ -60,6 +61,8 @@ pub struct Typed {
     fields_expire: bool,
     /// Members or fields of the value that is being made.
     seen: HashSet<u128>,
+    /// One of them came again, and was left out.
+    has_repeated: bool,
     stream: Stream,
     /// The element that comes in parts.
     long: Long,
@@ -91,6 +94,7 @@ impl Typed {
             now_ms: 0,
             fields_expire: false,
             seen: HashSet::new(),
+            has_repeated: false,
             stream: Stream::default(),
             long: Long::default(),
         }
@@ -120,7 +124,7 @@ impl Typed {
         // A stream is many commands.
         self.target.at_once = at_once && self.kind != KeyType::Stream;
         (self.elements, self.total, self.now_ms) = (0, 0, now_ms);
-        self.fields_expire = false;
+        (self.fields_expire, self.has_repeated) = (false, false);
         self.words.clear();
         self.field_expiries.clear();
         // The table of a large value is not kept for the small ones.
@@ -144,7 +148,10 @@ impl Typed {
             Piece::ListElement(element) => self.element(outbox, &[element]),
             // Of two of one name the first counts: that is the one a server finds.
             Piece::SetMember(member) | Piece::ZsetMember { member, .. } | Piece::HashField { field: member, .. }
-                if self.is_repeated(member) => {}
+                if self.is_repeated(member) =>
+            {
+                self.has_repeated = true;
+            }
             Piece::SetMember(member) => self.element(outbox, &[member]),
             // No server keeps a member without a score.
             Piece::ZsetMember { score, .. } if score.is_nan() => {}
@@ -287,6 +294,8 @@ impl Typed {
                 return self.send_at_once(outbox);
             }
             self.send(outbox);
+        } else if self.total == 0 && self.has_repeated {
+            return outbox.batch.tally.lost(self.target.database, &self.target.key, FIRST_EXPIRED);
         } else if self.total == 0 {
             // Nothing is left of it: all its fields have expired, or it was an empty aggregate that no server keeps.
             outbox.batch.tally.expired += 1;

@@ -14,7 +14,7 @@ use crate::printer::words;
 use crate::progress::Progress;
 use crate::restore::alone::AloneError;
 use crate::restore::carry_out::NotLoaded;
-use crate::restore::plan::{LOCKED, NOTHING_CHOSEN, Refused};
+use crate::restore::plan::{self, LOCKED, NOTHING_CHOSEN, Refused};
 use crate::restore::replica::LeftBehind;
 use crate::restore::{self, Admission, Existing, Planned, Request, Watcher};
 
@@ -151,11 +151,8 @@ fn question(planned: &Planned, Sides { backup, target, .. }: &Sides, safety: &Sa
                 1 => Some("the only key".to_owned()),
                 keys => Some(format!("all {} keys", words::count(keys))),
             };
-            let libraries = match planned.functions_removed() {
-                0 => None,
-                libraries => Some(words::counted(libraries, "function library")),
-            };
-            let held: Vec<String> = held.into_iter().chain(libraries).collect();
+            let beside = plan::beside_keys(planned.functions_removed(), planned.indexes_removed());
+            let held: Vec<String> = held.into_iter().chain(Some(beside).filter(|beside| !beside.is_empty())).collect();
             format!("This deletes {} in {target} and restores {backup}.", held.join(" and "))
         }
         _ => {

@@ -41,6 +41,10 @@ pub struct TargetFacts {
     pub functions: Option<BTreeSet<String>>,
     /// Names of the functions in them, by library.
     pub function_names: BTreeMap<String, BTreeSet<String>>,
+    /// Search indexes of its module `search`, which are no keys and go with all that it holds.
+    pub indexes: u64,
+    /// It may have some, and does not say.
+    pub may_have_indexes: bool,
     /// The user that our connection is.
     pub user: Option<String>,
     /// Commands that our user may not use, of those that are needed.
@@ -119,6 +123,9 @@ impl TargetFacts {
                 _ => None,
             };
             all.function_names.extend(part.function_names);
+            // Each node of a cluster has its own part of them all.
+            all.indexes = all.indexes.max(part.indexes);
+            all.may_have_indexes |= part.may_have_indexes;
             all.forbidden = both(all.forbidden, part.forbidden);
             all.missing.extend(part.missing);
             all.missing.sort();

@@ -36,4 +36,23 @@ pub struct Position {
     /// Commands that were sent with keys so far.
     #[serde(default)]
     pub called: BTreeSet<String>,
+    /// Keys that the target had thrown away to make room before the first key was sent (`evicted_keys`); `None`: a journal of an earlier
+    /// version.
+    #[serde(default)]
+    pub evicted: Option<u64>,
+}
+
+impl Position {
+    /// Where a run goes on that does not know what the target has kept of what it was sent: every key that may have been sent is looked at.
+    #[must_use]
+    pub fn trusting_nothing(self) -> Self {
+        let Self { sent, was_empty, emptying, token, counted, called, .. } = self;
+        Self { sent, was_empty, emptying, token, counted, called, ..Self::default() }
+    }
+
+    /// Whether a target that has thrown away so many keys by now may have thrown away some that it was sent; the number began anew if it is
+    /// smaller than before.
+    pub fn may_lack(&self, evicted: u64) -> bool {
+        self.evicted.is_some_and(|before| before != evicted)
+    }
 }

@@ -16,17 +16,19 @@ pub(super) const SOON: &str = "expires_soon";
 
 /// Keys, and fields of hashes, that would be dead on arrival.
 pub fn expired(backup: &BackupFacts, options: &Options) -> Option<Line> {
-    let text = match (&backup.survey, &backup.expiries) {
-        (Some(survey), _) => keys_and_fields(survey.expired, survey.expired_fields)?.0,
+    let (text, is_one) = match (&backup.survey, &backup.expiries) {
+        (Some(survey), _) => keys_and_fields(survey.expired, survey.expired_fields)?,
         (None, Some(expiries)) => {
             let known = expiries.keys.map(|keys| keys.until(expiries.now_ms));
             // How many fields of hashes there are only reading all of it tells.
             let fields = if expiries.fields { ", and perhaps fields of hashes," } else { "" };
             match known {
                 Some((0, 0)) if !expiries.fields => return None,
-                Some((least, most)) if least == most && least > 0 => format!("{}{fields}", counted(least, "key")),
+                Some((least, most)) if least == most && least > 0 => {
+                    (format!("{}{fields}", counted(least, "key")), least == 1 && !expiries.fields)
+                }
                 Some((least, most)) if least > 0 => {
-                    format!("between {} and {}{fields}", count(least), counted(most, "key"))
+                    (format!("between {} and {}{fields}", count(least), counted(most, "key")), false)
                 }
                 _ => {
                     let what = if known == Some((0, 0)) { "fields of hashes" } else { "keys" };
@@ -39,7 +41,8 @@ pub fn expired(backup: &BackupFacts, options: &Options) -> Option<Line> {
         }
         (None, None) => return None,
     };
-    let line = Line::warning(EXPIRED, format!("{text} expired since the backup was taken, and are not restored"));
+    let are = if is_one { "is" } else { "are" };
+    let line = Line::warning(EXPIRED, format!("{text} expired since the backup was taken, and {are} not restored"));
     Some(if options.choices.ttl == Ttl::Keep { line.flag("--ttl shift|strip") } else { line })
 }
 

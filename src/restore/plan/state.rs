@@ -87,17 +87,34 @@ pub(super) const ON_CONFLICT: &str = "on_conflict";
 /// What becomes of them with `--on-conflict fail`, as long as nobody has looked whether there are any.
 pub(super) const IF_ANY: &str = ": if even one of them is also in the backup, nothing is written";
 
+/// What a target holds beside its keys, in words: function libraries, search indexes.
+pub fn beside_keys(libraries: u64, indexes: u64) -> String {
+    let parts = [(libraries, "function library", "function libraries"), (indexes, "search index", "search indexes")];
+    let parts = parts.into_iter().filter(|(number, ..)| *number > 0);
+    let parts: Vec<String> = parts
+        .map(|(number, one, more)| format!("{} {}", count(number), if number == 1 { one } else { more }))
+        .collect();
+    parts.join(" and ")
+}
+
 /// Keys that are there already.
 pub fn existing_keys(target: &TargetFacts, options: &Options) -> Option<Line> {
     let keys = target.keys();
     let libraries = target.functions.as_ref().map_or(0, |names| names.len() as u64);
-    if options.existing == Existing::ReplaceAll && libraries > 0 && !options.resume {
-        let (keys, libraries) = (counted(keys, "key"), counted(libraries, "function library"));
-        let text = format!("the target holds {keys} and {libraries}: everything in the target is deleted first");
+    if options.existing == Existing::ReplaceAll && libraries + target.indexes > 0 && !options.resume {
+        let beside = beside_keys(libraries, target.indexes);
+        let text = format!(
+            "the target holds {} and {beside}: everything in the target is deleted first",
+            counted(keys, "key")
+        );
         return Some(Line::warning("replace_all", text));
     }
     let holds = format!("the target holds {}", counted(keys, "key"));
     Some(match (keys, options.existing) {
+        (0, _) if libraries + target.indexes > 0 => {
+            let beside = beside_keys(libraries, target.indexes);
+            Line::ok("empty", format!("the target holds no key; its {beside} stay"))
+        }
         (0, _) => Line::ok("empty", "the target is empty"),
         (_, Existing::ReplaceAll) => {
             Line::warning("replace_all", format!("{holds}: everything in the target is deleted first"))

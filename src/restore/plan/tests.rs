@@ -31,6 +31,8 @@ fn target(info: &str) -> TargetFacts {
         host_free: Some(4 << 30),
         functions: Some([].into()),
         function_names: Default::default(),
+        indexes: 0,
+        may_have_indexes: false,
         user: Some("default".into()),
         forbidden: Some(Vec::new()),
         key_patterns: None,

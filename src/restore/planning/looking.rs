@@ -22,7 +22,7 @@ use crate::restore::target_format::TargetFormat;
 /// Whether something is there that is kept or removed: keys, or functions that are removed.
 pub(super) fn holds_data(target: &TargetFacts, options: &Options) -> bool {
     let functions = target.functions.as_ref().is_none_or(|names| !names.is_empty());
-    target.keys() > 0 || options.existing == Existing::ReplaceAll && functions
+    target.keys() > 0 || options.existing == Existing::ReplaceAll && (functions || target.indexes > 0)
 }
 
 /// Whether keys are chosen, so that only reading the backup tells whether there are any.

@@ -236,6 +236,7 @@ impl Ledger {
             prefix: state.prefix,
             unanswered: std::mem::take(&mut state.unanswered),
             stop: state.stop.take(),
+            gone: std::mem::take(&mut state.gone).iter().map(|gone| gone.ordinal).collect(),
             failed: (!state.failed_more).then(|| std::mem::take(&mut state.failed)),
             calls: std::mem::take(&mut state.calls),
         }
@@ -262,6 +263,8 @@ pub struct Closed {
     pub stop: Option<Stop>,
     /// Numbers of the keys that failed; `None`: too many.
     pub failed: Option<BTreeSet<u64>>,
+    /// Numbers of the keys whose temporary keys were gone, and that were not written again.
+    pub gone: Vec<u64>,
     /// Commands that were sent beside the batches.
     pub calls: Calls,
 }

@@ -217,6 +217,7 @@ impl Reading {
             token: self.before.token,
             counted: self.before.counted.clone(),
             called: self.assembler.calls().names(&self.before.called),
+            evicted: self.before.evicted,
         };
         // Here a journal that cannot be written ends the restore: keys that were sent without its knowledge could not be told from those
         // of others when somebody goes on.

@@ -91,11 +91,15 @@ pub fn refusals(target: &Facts, content: &Content, wish: Wish) -> Vec<Refusal> {
         );
     }
     if !target.empty && wish.existing != Existing::ReplaceAll {
-        let reason = "it would replace everything in the target, including functions".to_owned();
+        let reason = "it would replace everything in the target, including functions and search indexes".to_owned();
         refuse("target_not_empty", reason, Some("--replace-all"));
     }
     if target.empty && target.may_have_functions && wish.existing != Existing::ReplaceAll {
         let reason = "could not tell whether the target has functions, which would be replaced: the user may not use `FUNCTION LIST`";
+        refuse("permission_denied", reason.to_owned(), Some("--replace-all"));
+    }
+    if target.empty && target.may_have_indexes && wish.existing != Existing::ReplaceAll {
+        let reason = "could not tell whether the target has search indexes, which would be replaced: the user may not use `FT._LIST`";
         refuse("permission_denied", reason.to_owned(), Some("--replace-all"));
     }
     if target.replicas > 0 && !wish.allow_replica_resync {

@@ -28,6 +28,7 @@ use super::own_certificate::OwnCertificate;
 use super::pace::Pace;
 use super::site::{self, Site};
 use super::watch::Watched;
+use super::whole::Whole;
 use super::{Reason, S3Options, StorageError};
 use crate::blocking;
 
@@ -79,6 +80,7 @@ pub(super) async fn connect(
     let config = aws_sdk_s3::config::Builder::from(&shared)
         .force_path_style(options.path_style.unwrap_or(own_endpoint))
         .interceptor(clock.clone())
+        .interceptor(Whole)
         // We ask again ourselves: see `pace`.
         .retry_config(RetryConfig::disabled())
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())

@@ -10,6 +10,7 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
 use super::pace::Passing;
 use super::site::Site;
+use super::whole::CUT;
 use super::{Reason, StorageError};
 
 pub(super) type SdkFailure<E> = SdkError<E, HttpResponse>;
@@ -78,6 +79,12 @@ where
         }
         return network::explain(&causes(&error), asked);
     };
+    if is_cut(&error) {
+        let reason = Reason::new(format!("{CUT} ({})", asked.site.named()));
+        return StorageError::unavailable(
+            reason.hint("try again later; see the log of the store, and of the proxy before it"),
+        );
+    }
     let meta = error.as_service_error().map(ProvideErrorMetadata::meta);
     let said = answers::Said {
         status: response.status().as_u16(),
@@ -114,6 +121,9 @@ where
     if let Some(response) = error.raw_response() {
         let code = error.as_service_error().and_then(ProvideErrorMetadata::code).unwrap_or_default();
         let status = response.status().as_u16();
+        if is_cut(error) {
+            return Some(Passing::answered(CUT));
+        }
         let passes = CODES.contains(&code) || matches!(status, 408 | 429 | 500 | 502 | 503 | 504);
         return passes.then(|| Passing::answered(format!("the store answers {status} {code}").trim_end()));
     }
@@ -127,6 +137,17 @@ where
             network::may_pass(&text, transferring).then(|| network::brief(&text, site))
         }
     }
+}
+
+/// Whether a reply with success broke off.
+fn is_cut<E: Error + 'static>(error: &SdkFailure<E>) -> bool {
+    causes(error).contains(CUT)
+}
+
+/// A body was damaged each time that it was sent; `why`: who says so.
+pub(super) fn damaged(key: &str, why: &str) -> Reason {
+    Reason::new(format!("{key} was damaged on the way to the store every time it was sent ({why})"))
+        .hint("check the proxy, the network card and the memory, also on the store's side")
 }
 
 /// Whether the store says that a body was damaged on its way.

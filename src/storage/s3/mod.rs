@@ -7,6 +7,7 @@ mod client;
 mod clock;
 mod credentials;
 mod errors;
+mod kept;
 mod list;
 mod own_certificate;
 mod pace;
@@ -19,6 +20,7 @@ mod site;
 mod spool;
 mod upload;
 mod watch;
+mod whole;
 mod whose;
 
 use std::error::Error;
@@ -128,6 +130,7 @@ struct Inner {
     refuses_conditions: AtomicBool,
     /// True where the store does not know checksums, or the settings forbid to send them.
     no_checksums: AtomicBool,
+    e_tags: kept::ETags,
     /// Objects that a removal has only hidden.
     hidden: AtomicU64,
 }
@@ -164,6 +167,7 @@ impl S3 {
         let clock = clock::Clock::default();
         let connected = client::connect(bucket, prefix, options, &pace, &clock).await?;
         let client::Connected { client, no_checksums, site } = connected;
+        let e_tags = kept::ETags::new(site.is_aws() && !no_checksums);
         let inner = Inner {
             client,
             site,
@@ -176,6 +180,7 @@ impl S3 {
             clock,
             refuses_conditions: AtomicBool::new(false),
             no_checksums: AtomicBool::new(no_checksums),
+            e_tags,
             hidden: AtomicU64::new(0),
         };
         Ok(Self { inner: Arc::new(inner) })

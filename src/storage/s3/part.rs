@@ -7,6 +7,7 @@ use aws_sdk_s3::types::CompletedPart;
 use bytes::{Bytes, BytesMut};
 
 use super::errors::{Op, SdkFailure};
+use super::kept::{self, Said};
 use super::pace::Trouble;
 use super::put::ALGORITHM;
 use super::spool::Spool;
@@ -70,11 +71,11 @@ impl Part {
             Self::Memory(buffer) => (buffer.freeze(), None),
             Self::Spool(spool) => (Bytes::new(), Some(spool)),
         };
-        let checksum = match &spool {
-            Some(spool) => spool.crc32(),
+        let (checksum, digest) = match &spool {
+            Some(spool) => (spool.crc32(), spool.md5()),
             None => {
-                let bytes = memory.clone();
-                blocking::run(move || crc32(&bytes)).await
+                let (bytes, with_digest) = (memory.clone(), inner.e_tags.may_tell());
+                blocking::run(move || (crc32(&bytes), with_digest.then(|| kept::digest(&bytes)))).await
             }
         };
         let send = async |with_checksum: bool| {
@@ -101,15 +102,22 @@ impl Part {
             .send()
             .await
         };
-        let mut trouble = Trouble::default();
-        match inner.ask_with_checksum(&mut trouble, send).await {
+        for _ in 0..kept::TRIES {
+            let sent = inner.ask_with_checksum(&mut Trouble::default(), send).await;
+            let sent = sent.map_err(|error| inner.explain(Op::UploadPart, &full_key, error))?;
+            let said = digest
+                .map_or(Said::Nothing, |digest| inner.e_tags.say(&digest, sent.e_tag(), sent.server_side_encryption()));
+            if said == Said::Other {
+                tracing::warn!("part {number} of {full_key} was damaged on the way to the store, and is sent again");
+                continue;
+            }
             // The checksum is named only if the store has taken note of it: one that has not may refuse to hear of it.
-            Ok(sent) => Ok(CompletedPart::builder()
+            return Ok(CompletedPart::builder()
                 .part_number(number)
                 .set_e_tag(sent.e_tag)
                 .set_checksum_crc32(sent.checksum_crc32)
-                .build()),
-            Err(error) => Err(inner.explain(Op::UploadPart, &full_key, error)),
+                .build());
         }
+        Err(kept::damaged(&full_key))
     }
 }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use tokio::time::sleep;
 
 use super::errors::{self, Op};
+use super::kept::{self, Said};
 use super::pace::Trouble;
 use super::{CONFLICT_PAUSE, CONFLICTS, S3, StorageError, crc32, read};
 
@@ -41,9 +42,10 @@ impl S3 {
         only_new: bool,
     ) -> Result<(), StorageError> {
         let inner = &self.inner;
-        let (mut conflicts, mut trouble) = (0, Trouble::default());
+        let (mut conflicts, mut trouble, mut sent) = (0, Trouble::default(), 0);
         loop {
-            let conditional = only_new && !inner.refuses_conditions.load(Ordering::Relaxed);
+            // What lies there damaged is ours.
+            let conditional = only_new && sent == 0 && !inner.refuses_conditions.load(Ordering::Relaxed);
             let send = |with_checksum: bool| {
                 let request = inner
                     .client
@@ -68,6 +70,17 @@ impl S3 {
                 }
             };
             let error = match inner.ask_with_checksum(&mut trouble, send).await {
+                Ok(put) if self.is_damaged(full_key, &body, &put).await? => {
+                    sent += 1;
+                    if sent < kept::TRIES {
+                        tracing::warn!("{full_key} was damaged on the way to the store, and is sent again");
+                        continue;
+                    }
+                    if only_new && let Err(error) = self.remove(full_key).await {
+                        tracing::warn!("{full_key} is damaged in the store, and cannot be removed: {error}");
+                    }
+                    return Err(kept::damaged(full_key));
+                }
                 Ok(put) => return self.examine(full_key, &body, &put, only_new).await,
                 Err(error) => error,
             };
@@ -88,6 +101,22 @@ impl S3 {
                 return Err(error);
             }
         }
+    }
+
+    /// Whether the store holds something else than it was sent. A store whose ETags nobody knows yet is asked for the object once.
+    async fn is_damaged(&self, full_key: &str, body: &Bytes, put: &PutObjectOutput) -> Result<bool, StorageError> {
+        let e_tags = &self.inner.e_tags;
+        let said = e_tags.say(&kept::digest(body), put.e_tag(), put.server_side_encryption());
+        if said != Said::Unclear {
+            return Ok(said == Said::Other);
+        }
+        match self.is_kept(full_key, body).await {
+            Ok(true) => e_tags.say_nothing(),
+            Ok(false) => return Ok(true),
+            // Who may write and not read learns nothing here.
+            Err(error) => tracing::debug!("{full_key} could not be read back: {error}"),
+        }
+        Ok(false)
     }
 
     /// Whether what lies there is what we have written: then the answer to a try of ours got lost.

@@ -28,6 +28,11 @@ pub(super) struct Site {
 }
 
 impl Site {
+    /// Whether it is S3 itself, at an address of its own.
+    pub(super) fn is_aws(&self) -> bool {
+        self.from.is_empty()
+    }
+
     /// The store as messages name it: `http://127.0.0.1:9000 (--s3-endpoint)`.
     pub(super) fn named(&self) -> String {
         match (self.from.as_str(), self.proxy) {

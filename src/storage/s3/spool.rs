@@ -7,6 +7,7 @@ use std::sync::Arc;
 use aws_sdk_s3::primitives::{ByteStream, Length};
 use bytes::Bytes;
 use flate2::Crc;
+use md5::{Digest as _, Md5};
 use tempfile::NamedTempFile;
 
 use super::{StorageError, crc32_text};
@@ -16,7 +17,7 @@ use crate::blocking;
 pub(super) struct Spool {
     file: Arc<NamedTempFile>,
     length: u64,
-    crc: Option<Crc>,
+    sums: Option<(Crc, Md5)>,
 }
 
 impl Spool {
@@ -24,21 +25,22 @@ impl Spool {
         let folder = folder.to_owned();
         on_disk(move || {
             let file = tempfile::Builder::new().prefix("redis-ops-").suffix(".part").tempfile_in(folder)?;
-            Ok(Self { file: Arc::new(file), length: 0, crc: Some(Crc::new()) })
+            Ok(Self { file: Arc::new(file), length: 0, sums: Some((Crc::new(), Md5::new())) })
         })
         .await
     }
 
     pub(super) async fn write(&mut self, bytes: Bytes) -> Result<(), StorageError> {
         let file = Arc::clone(&self.file);
-        let mut crc = self.crc.take().unwrap_or_default();
+        let (mut crc, mut md5) = self.sums.take().unwrap_or_default();
         self.length += bytes.len() as u64;
-        let crc = on_disk(move || {
+        let sums = on_disk(move || {
             crc.update(&bytes);
-            file.as_file().write_all(&bytes).map(|()| crc)
+            md5.update(&bytes);
+            file.as_file().write_all(&bytes).map(|()| (crc, md5))
         })
         .await?;
-        self.crc = Some(crc);
+        self.sums = Some(sums);
         Ok(())
     }
 
@@ -47,7 +49,11 @@ impl Spool {
     }
 
     pub(super) fn crc32(&self) -> String {
-        self.crc.as_ref().map(crc32_text).unwrap_or_default()
+        self.sums.as_ref().map(|(crc, _)| crc32_text(crc)).unwrap_or_default()
+    }
+
+    pub(super) fn md5(&self) -> Option<[u8; 16]> {
+        self.sums.as_ref().map(|(_, md5)| md5.clone().finalize().into())
     }
 
     /// The body of a request, which can be sent again.

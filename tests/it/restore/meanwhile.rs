@@ -203,6 +203,32 @@ fn a_restore_that_goes_on_over_keys_saves_first_what_others_have_written_since()
     assert_eq!(saved.len(), 1, "{list:#}");
 }
 
+/// What the journal counts as done the target may have thrown away before the run that goes on.
+#[test]
+fn keys_that_the_target_evicts_between_two_runs_are_written_again() {
+    let Some(installed) = servers().into_iter().next() else { return };
+    for method in ["restore", "commands"] {
+        let evicted = |target: &RedisServer| target.info("evicted_keys").parse::<u64>().unwrap();
+        let evicts = |_: &Stored, target: &RedisServer| {
+            if keys(target) > 500 && evicted(target) == 0 {
+                target.ok(&["CONFIG", "SET", "maxmemory-policy", "allkeys-random"]);
+                target.ok(&["CONFIG", "SET", "maxmemory", "1mb"]);
+            }
+            evicted(target) > 50
+        };
+        let (stored, target, all) = killed_when(&installed, method, "90kB", &[], evicts);
+        target.ok(&["CONFIG", "SET", "maxmemory", "0"]);
+        let line = ["--method", method, "--resume", "--no-proof"];
+        let (_, plan) = stored.restore(&target, &[&line[..], &["--plan"]].concat());
+        let says = plan["plan"]["lines"].as_array().unwrap().iter().any(|line| {
+            line["code"] == "resume" && line["text"].as_str().unwrap().starts_with("the target evicted keys")
+        });
+        assert!(says, "{method}: {plan:#}");
+        let (code, answer) = stored.restore(&target, &line);
+        assert_eq!((code, number(&answer, "restored"), keys(&target)), (0, all, all), "{method}: {answer}");
+    }
+}
+
 /// `CONFIG RESETSTAT`, which some monitoring calls every minute, takes away what tells of the others.
 #[test]
 fn a_restore_that_goes_on_over_keys_asks_where_nobody_can_tell_whether_others_have_written() {

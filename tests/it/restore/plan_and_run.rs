@@ -54,6 +54,35 @@ fn with_modules(names: &[&str]) -> Option<RedisServer> {
 
 const ALL: [&str; 4] = ["rejson", "redisbloom", "redistimeseries", "redisearch"];
 
+/// A server that loads a whole file loses what its modules keep beside the keys.
+#[test]
+fn a_target_without_keys_and_with_search_indexes_is_not_empty() {
+    let (Some(source), Some(target)) = (with_modules(&ALL), with_modules(&ALL)) else { return };
+    source.fill(20, 10);
+    let stored = Stored::of(&source);
+    target.ok(&["FT.CREATE", "theirs", "ON", "HASH", "PREFIX", "1", "their:", "SCHEMA", "t", "TEXT"]);
+    let (code, plan) = stored.restore(&target, &["--plan"]);
+    assert_eq!((code, &plan["plan"]["method"]), (0, &"restore".into()), "{plan:#}");
+    assert!(said(&plan, "empty").contains("its 1 search index stay"), "{plan:#}");
+    let (code, answer) = stored.restore(&target, &[]);
+    assert_eq!(
+        (code, target.ok(&["FT._LIST"]).as_str(), target.ok(&["DBSIZE"]).as_str()),
+        (0, "theirs", "20"),
+        "{answer}"
+    );
+    target.ok(&["FLUSHALL"]);
+    target.ok(&["FT.CREATE", "theirs", "ON", "HASH", "PREFIX", "1", "their:", "SCHEMA", "t", "TEXT"]);
+    let (code, answer) = stored.restore(&target, &["--method", "replica"]);
+    assert_eq!((code, target.ok(&["FT._LIST"]).as_str()), (2, "theirs"), "{answer}");
+    // Everything goes, and that is asked about, and saved before.
+    let (code, answer) = stored.restore(&target, &["--replace-all"]);
+    assert_eq!((code, &answer["error"]["code"]), (2, &"not_confirmed".into()), "{answer}");
+    let (_, plan) = stored.restore(&target, &["--replace-all", "--plan"]);
+    assert!(said(&plan, "replace_all").contains("0 keys and 1 search index"), "{plan:#}");
+    let (code, answer) = stored.restore(&target, &["--replace-all", "--yes"]);
+    assert!(code == 0 && answer["safety_backup"].is_object(), "{answer:#}");
+}
+
 #[test]
 fn values_of_modules_go_where_their_modules_are() {
     let (Some(source), Some(whole), Some(part), Some(bare)) =

@@ -381,6 +381,26 @@ fn of_two_members_of_one_name_the_first_counts() {
 }
 
 #[test]
+fn a_hash_whose_first_of_two_fields_has_expired_is_lost_and_not_said_to_be_there() {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/hash_field_twice_and_expired.rdb");
+    for installed in servers() {
+        if !["redis-server-7.4", "redis-server-8"].iter().any(|name| installed.is(name)) {
+            continue;
+        }
+        let server = RedisServer::builder().version(&installed).start().unwrap();
+        for method in ["auto", "restore", "commands"] {
+            let (code, answer) = restore(&file, &server, &["--method", method]);
+            let result = &answer["result"];
+            let counts = ["restored", "lost_count", "expired"].map(|name| result[name].as_u64());
+            assert_eq!((code, counts), (1, [Some(2), Some(1), Some(1)]), "{} {method}: {answer:#}", installed.name);
+            assert_eq!(result["lost"][0]["key"], "hfe:part-long", "{answer:#}");
+            assert_eq!(server.ok(&["DBSIZE"]), "2", "{} {method}", installed.name);
+            server.ok(&["FLUSHALL"]);
+        }
+    }
+}
+
+#[test]
 fn a_key_that_stands_there_twice_is_restored_once_and_only_if_that_is_agreed_to() {
     let Some(folder) = fixtures::folder() else { return };
     let Some(server) = RedisServer::start() else { return };

@@ -226,3 +226,112 @@ async fn an_upload_that_a_rule_has_aborted_is_told_as_that() {
     let error = super::upload(&*storage, "object", &super::sample(17 << 20)).await.unwrap_err();
     assert_says(&error, "storage_unavailable", &["aborted from outside"], &["AbortIncompleteMultipartUpload"], "");
 }
+
+/// A reply with success of which a part is missing, and whose length says that this is all.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listing_that_breaks_off_is_asked_for_again_and_never_taken_for_a_whole_one() {
+    let listing = || {
+        let one = |key: &str| format!("<Contents><Key>redis/{key}</Key><Size>1</Size></Contents>");
+        let all: String = ["a", "b", "c", "d"].map(one).concat();
+        format!(
+            "<?xml version=\"1.0\"?><ListBucketResult><IsTruncated>false</IsTruncated>{all}<KeyCount>4</KeyCount></ListBucketResult>"
+        )
+    };
+    let answer = |body: &str| Answer { status: 200, headers: vec![], body: body.to_owned() };
+    let whole = listing();
+    let ends = (1..whole.len()).step_by(13);
+    let lists = ends.map(|end| {
+        let whole = whole.clone();
+        async move {
+            let asked = std::sync::atomic::AtomicU32::new(0);
+            let body = whole.clone();
+            let web = Web::start(move |_| match asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+                0 => answer(&body[..end]),
+                _ => answer(&body),
+            });
+            let found = connect(&web.endpoint()).await.list("").await.unwrap();
+            assert_eq!(found.len(), 4, "cut behind {}", &whole[..end]);
+        }
+    });
+    futures_util::future::join_all(lists).await;
+    // A store that never says all is no store without backups.
+    let half = whole[..whole.len() / 2].to_owned();
+    let web = Web::start(move |_| answer(&half));
+    let error = attempt(&connect(&web.endpoint()).await, Do::List).await;
+    assert_says(&error, "storage_unavailable", &["breaks off before its end"], &["try again"], "cut for good");
+}
+
+/// A store that keeps whatever arrives, and says in its ETags what that was.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_damaged_on_its_way_is_sent_again_where_the_etag_tells() {
+    use std::collections::HashMap;
+    use std::sync::Mutex;
+
+    use redis_ops::storage::{PartSizes, Step};
+    const PART: usize = 5 << 20;
+    let body = super::sample(2 * PART + 9);
+    let md5 = |bytes: &[u8]| format!("\"{}\"", hex::encode(<md5::Md5 as md5::Digest>::digest(bytes)));
+    let parts: Vec<String> = body.chunks(PART).map(md5).collect();
+    let small = md5(b"small");
+    const OTHER: &str = "\"ffffffffffffffffffffffffffffffff\"";
+    // How often each part, or the small object, arrives damaged; and whether ETags are MD5s at all.
+    for (damages, of_md5, spooled, goes) in [
+        (HashMap::from([("partNumber=2", 1), ("small", 1)]), true, false, true),
+        (HashMap::from([("partNumber=1", 2)]), true, true, true),
+        (HashMap::from([("partNumber=3", 9)]), true, false, false),
+        (HashMap::from([("small", 9)]), true, false, false),
+        (HashMap::new(), false, false, true),
+    ] {
+        let row = format!("{damages:?} {of_md5} {spooled}");
+        let (left, parts, small, length) = (Mutex::new(damages), parts.clone(), small.clone(), body.len());
+        let web = Web::start(move |line| {
+            let mut left = left.lock().unwrap();
+            let damaged = left.iter_mut().any(|(what, times)| {
+                let meets = line.starts_with("PUT") && line.contains(what) && *times > 0;
+                *times -= i32::from(meets);
+                meets
+            });
+            let number = line.split("partNumber=").nth(1).and_then(|rest| rest.chars().next()?.to_digit(10));
+            let true_one = number.map_or(&small, |number| &parts[number as usize - 1]);
+            let e_tag = if damaged || !of_md5 { OTHER } else { true_one };
+            let body = match line {
+                line if line.starts_with("POST") && line.contains("uploadId") => {
+                    "<CompleteMultipartUploadResult><ETag>x</ETag></CompleteMultipartUploadResult>"
+                }
+                line if line.starts_with("POST") => {
+                    "<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"
+                }
+                // What is read back is what was sent, unless it arrived damaged for good.
+                line if line.starts_with("GET") && line.contains("first") => "first",
+                _ => "",
+            };
+            let answer = Answer { status: 200, headers: vec![("ETag", e_tag.to_owned())], body: body.to_owned() };
+            if line.starts_with("HEAD") { answer.header("Content-Length", length.to_string()) } else { answer }
+        });
+        let part_sizes = PartSizes::new(vec![Step { parts: 100, length: PART as u64, spooled }]);
+        let options = S3Options { part_sizes: Some(part_sizes), ..options(&web.endpoint()) };
+        let storage = open(&"s3://bucket/redis".parse().unwrap(), &options).await.unwrap();
+        let sent = async {
+            if of_md5 {
+                // Its ETag is the MD5 of what was sent: this store can be believed.
+                storage.create("small/believed", Bytes::from_static(b"small")).await?;
+            } else {
+                storage.create("first", Bytes::from_static(b"first")).await?;
+            }
+            let mut upload = storage.upload("object").await?;
+            upload.write(body.clone()).await?;
+            upload.complete().await
+        };
+        let sent = sent.await;
+        let puts = web.asked().iter().filter(|line| line.starts_with("PUT")).count();
+        if goes {
+            assert_eq!(sent.unwrap(), body.len() as u64, "{row}");
+            let again = row.matches(": 1").count() + 2 * row.matches(": 2").count();
+            assert_eq!(puts, 4 + again, "{row}: {:?}", web.asked());
+        } else {
+            let error = sent.unwrap_err();
+            assert!(error.to_string().contains("damaged on the way to the store"), "{row}: {error}");
+            assert_eq!(error.code(), "storage_unavailable", "{row}");
+        }
+    }
+}

@@ -125,7 +125,11 @@ fn serve(
     if status == 0 {
         return Ok(());
     }
-    let mut text = format!("HTTP/1.1 {status} Said\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
+    let mut text = format!("HTTP/1.1 {status} Said\r\nConnection: close\r\n");
+    // The answer to HEAD may tell the length of what it does not bring.
+    if !headers.iter().any(|(name, _)| *name == "Content-Length") {
+        text.push_str(&format!("Content-Length: {}\r\n", body.len()));
+    }
     for (name, value) in headers {
         text.push_str(&format!("{name}: {value}\r\n"));
     }

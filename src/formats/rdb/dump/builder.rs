@@ -73,6 +73,13 @@ impl Builder {
         self.expiries.iter().filter(|(_, expiry)| expiry.is_some()).count() as u64
     }
 
+    /// When the last field expires, Unix milliseconds; `None`: one of them never does.
+    pub(super) fn gone_ms(&self) -> Option<i64> {
+        let all = self.expiries.len() as u64 == self.count && self.beyond == 0;
+        let expiries = self.expiries.iter().filter(|_| all).map(|(_, expiry)| *expiry);
+        expiries.collect::<Option<Vec<i64>>>()?.into_iter().max()
+    }
+
     /// The body for a plain type.
     pub(super) fn body(&self, value_type: ValueType) -> Vec<u8> {
         let mut body = Vec::with_capacity(self.items.len() + 32 + 9 * self.expiries.len());

@@ -25,6 +25,8 @@ pub struct Transcoded {
     pub n_elements: u64,
     /// What it does not hold any more.
     pub lost: Vec<Loss>,
+    /// When the last of a hash's fields expires, Unix milliseconds; `None`: one of them never does, or it is no hash.
+    pub gone_ms: Option<i64>,
 }
 
 /// Why a value cannot be given to a target.
@@ -90,11 +92,11 @@ pub fn transcode(
         let target_type = target.stream_type().ok_or(NotPossible::Kind(Kind::Stream))?;
         let from = value_type.stream_form();
         if from <= target_type.stream_form() {
-            return Ok(Transcoded { value_type, body: body.to_vec(), n_elements, lost });
+            return Ok(Transcoded { value_type, body: body.to_vec(), n_elements, lost, gone_ms: None });
         }
         let body = stream::rewrite(body, from, target_type.stream_form(), &mut lost)
             .map_err(|stop| NotPossible::Damaged(unstopped(stop, body.len())))?;
-        return Ok(Transcoded { value_type: target_type, body, n_elements, lost });
+        return Ok(Transcoded { value_type: target_type, body, n_elements, lost, gone_ms: None });
     }
     let kind = kind.unwrap_or(Kind::Module);
     let mut builder = Builder::new(kind, target);
@@ -110,7 +112,7 @@ pub fn transcode(
         lost.push(Loss::Duplicates(builder.duplicates));
     }
     let n_elements = n_elements - builder.duplicates;
-    Ok(Transcoded { value_type, body: builder.body(value_type), n_elements, lost })
+    Ok(Transcoded { value_type, body: builder.body(value_type), n_elements, lost, gone_ms: builder.gone_ms() })
 }
 
 /// Puts a value together anew from its content, in a form that the target knows, whatever contradicts itself in the one that it has: of
@@ -136,7 +138,7 @@ pub fn rebuild(
         let form = value_type.stream_form().min(newest.stream_form()).min(3);
         let value_type = [ValueType::STREAM, ValueType::STREAM_2, ValueType::STREAM_3][usize::from(form) - 1];
         let body = builder.body(form);
-        return Ok(Transcoded { value_type, body, n_elements: builder.n_entries(), lost: Vec::new() });
+        return Ok(Transcoded { value_type, body, n_elements: builder.n_entries(), lost: Vec::new(), gone_ms: None });
     }
     let mut builder = Builder::new(kind, target);
     judge_value(value_type, dialect, version, body, &mut builder).map_err(NotPossible::Damaged)?;
@@ -150,5 +152,11 @@ pub fn rebuild(
     if builder.duplicates > 0 {
         lost.push(Loss::Duplicates(builder.duplicates));
     }
-    Ok(Transcoded { value_type, body: builder.body(value_type), n_elements: builder.count(), lost })
+    Ok(Transcoded {
+        value_type,
+        body: builder.body(value_type),
+        n_elements: builder.count(),
+        lost,
+        gone_ms: builder.gone_ms(),
+    })
 }

@@ -9,6 +9,7 @@ use crate::rdb::opcode::{self, Dialect};
 use crate::rdb::types::{Kind, ValueType};
 use crate::rdb::visit::Entry;
 use crate::rdb::{Crc64, crc64};
+use crate::restore::mend::FIRST_EXPIRED;
 use crate::restore::replay::batch::{What, decimal, put_bulk, put_head, put_number};
 use crate::restore::replay::outbox::Outbox;
 use crate::restore::target_format::{Loss, TargetFormat, fits};
@@ -20,6 +21,8 @@ const FOOTER: u64 = 10;
 enum Known {
     Something,
     Nothing,
+    /// Fields of a hash that have all expired, though one of the same name behind them had not.
+    Gone,
 }
 
 /// The command that is being made.
@@ -214,10 +217,16 @@ impl Payload {
         outbox.batch.tally.lost(self.database, &self.key, loss.words());
     }
 
-    /// Completes the command, for a target with this `proto-max-bulk-len`.
-    pub fn end(&mut self, outbox: &mut Outbox, longest_bulk: u64) {
-        match self.make_known(&mut outbox.batch.bytes) {
+    /// Completes the command, for a target with this `proto-max-bulk-len`, at this moment of its clock.
+    pub fn end(&mut self, outbox: &mut Outbox, longest_bulk: u64, now_ms: i64) {
+        match self.make_known(&mut outbox.batch.bytes, now_ms) {
             Ok(Known::Something) => {}
+            // The target says OK to it, and keeps nothing.
+            Ok(Known::Gone) => {
+                self.abandon(outbox);
+                outbox.batch.tally.lost(self.database, &self.key, FIRST_EXPIRED);
+                return;
+            }
             // Servers leave it out when they load it, and refuse it in RESTORE.
             Ok(Known::Nothing) => {
                 self.abandon(outbox);
@@ -266,7 +275,7 @@ impl Payload {
     }
 
     /// Replaces the type and the value, if the target does not know the encoding.
-    fn make_known(&mut self, bytes: &mut Vec<u8>) -> Result<Known, NotPossible> {
+    fn make_known(&mut self, bytes: &mut Vec<u8>, now_ms: i64) -> Result<Known, NotPossible> {
         let Some((value_type, dialect, version)) = self.foreign.take() else { return Ok(Known::Something) };
         let make = if self.rebuilds { rebuild } else { transcode };
         let known = make(value_type, dialect, version, &bytes[self.type_at + 1..], &self.target)?;
@@ -274,6 +283,9 @@ impl Payload {
         let vanishes = value_type.kind(dialect, version).is_some_and(Kind::vanishes_when_empty);
         if known.n_elements == 0 && vanishes {
             return Ok(Known::Nothing);
+        }
+        if known.gone_ms.is_some_and(|at| at <= now_ms) {
+            return Ok(Known::Gone);
         }
         bytes.truncate(self.type_at);
         bytes.push(known.value_type.0);

@@ -168,7 +168,7 @@ impl Visit for Assembler {
                 self.outbox.decided(ordinal);
             }
             Current::Payload => {
-                self.payload.end(&mut self.outbox, self.plan.longest_bulk);
+                self.payload.end(&mut self.outbox, self.plan.longest_bulk, self.now_ms);
                 self.outbox.entry_end(ordinal);
             }
             Current::Typed => {

@@ -18,8 +18,10 @@ pub struct Facts {
     pub replicas: usize,
     /// Databases that the target has (`databases`); `None`: the target does not say.
     pub databases: Option<u64>,
-    /// Whether the target holds no key in any database, and no function library that we know of.
+    /// Whether the target holds no key in any database, and no function library and no search index that we know of.
     pub empty: bool,
+    /// Whether the target may have search indexes, since it does not say.
+    pub may_have_indexes: bool,
     /// Whether the target may have functions, since it does not say.
     pub may_have_functions: bool,
     /// Whether we may run `REPLICAOF`; `None`: the target does not say.
@@ -41,8 +43,11 @@ impl Facts {
             sentinel: target.watched,
             replicas: target.server.replicas.len(),
             databases: target.n_databases,
-            // Functions go, too.
-            empty: target.keys() == 0 && target.functions.as_ref().is_none_or(|names| names.is_empty()),
+            // Functions go, too, and what modules keep beside the keys.
+            empty: target.keys() == 0
+                && target.indexes == 0
+                && target.functions.as_ref().is_none_or(|names| names.is_empty()),
+            may_have_indexes: target.may_have_indexes,
             may_have_functions: target.functions.is_none(),
             may_replicaof: match target.lacks(&["replicaof"]) {
                 Some(_) => Some(false),

@@ -179,10 +179,9 @@ fn of_code(said: &Said, asked: Asked<'_>) -> Option<StorageError> {
         "AccessDenied" | "Forbidden" | "AccessDeniedException" => denied(said, asked),
         "SlowDown" | "SlowDownRead" | "SlowDownWrite" | "Throttling" | "ThrottlingException" | "TooManyRequests" | "InternalError"
         | "RequestTimeout" | "ServiceUnavailable" => busy(said, asked),
-        "BadDigest" | "XAmzContentChecksumMismatch" | "XAmzContentSHA256Mismatch" => StorageError::unavailable(
-            Reason::new(format!("{} was damaged on the way to the store every time it was sent ({})", asked.key, said.words()))
-                .hint("check the proxy, the network card and the memory, also on the store's side"),
-        ),
+        "BadDigest" | "XAmzContentChecksumMismatch" | "XAmzContentSHA256Mismatch" => {
+            StorageError::unavailable(super::damaged(asked.key, &said.words()))
+        }
         "InvalidStorageClass" => StorageError::other(
             Reason::new(format!("the store knows no such storage class ({})", said.words()))
                 .hint("name a class that the store has in `s3.storage_class`, or leave it out"),
