@@ -242,6 +242,7 @@ impl Inspector {
                 what: kind.words(),
                 offset: first.value_offset,
                 owner: Some(Owner { database, key: b"", key_length: 0, value_type: ValueType::STRING }),
+                library: None,
                 numbers: Some((duplicates.count, 0)),
             });
         }

@@ -174,7 +174,8 @@ impl Surveyor {
         oddities.not_compared += seen.unchecked;
         if let Some(first) = seen.first {
             let (kind, offset) = (OddityKind::DuplicateKey, first.value_offset);
-            oddities.add(&Oddity { kind, what: kind.words(), offset, owner: None, numbers: Some((seen.count, 0)) });
+            let numbers = Some((seen.count, 0));
+            oddities.add(&Oddity { kind, what: kind.words(), offset, owner: None, library: None, numbers });
         }
     }
 
