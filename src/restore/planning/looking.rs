@@ -166,6 +166,9 @@ impl Looking<'_> {
         if facts.has_values_of_a_server() {
             surveyor = surveyor.vouched();
         }
+        if by_commands && options.rate.is_some() {
+            surveyor = surveyor.weighing();
+        }
         let survey = surveyor.read(raw, &***progress, cancel).await.map_err(|error| unread(self.request, error))?;
         if let Some(said) = &facts.census {
             let held = survey.read.must_be(said).map_err(|error| ReadError::Raw(error.into()));

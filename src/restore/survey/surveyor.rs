@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use tokio_util::sync::CancellationToken;
 
 use super::Survey;
+use super::amount::Scales;
 use super::streams::DeadPending;
 use crate::census::KeyType;
 use crate::dataset::pass::{self, Feed};
@@ -77,6 +78,7 @@ pub struct Surveyor {
     in_parts: Route,
     /// A server has written each value, and had loaded the function libraries.
     vouched: bool,
+    scales: Scales,
 }
 
 impl Surveyor {
@@ -111,6 +113,7 @@ impl Surveyor {
             route: Route::Payload,
             in_parts: Route::Payload,
             vouched: false,
+            scales: Scales::default(),
         }
     }
 
@@ -126,6 +129,13 @@ impl Surveyor {
     #[must_use]
     pub fn vouched(self) -> Self {
         Self { vouched: true, ..self }
+    }
+
+    /// Looks into every value: how long typed commands are depends on what is in it.
+    #[must_use]
+    pub fn weighing(mut self) -> Self {
+        self.scales.is_exact = true;
+        self
     }
 
     /// Reads a whole backup, without sending anything.

@@ -28,7 +28,7 @@ fn keys_that_were_evicted_come_back_by_the_printed_lines() {
         assert!(lines[0].starts_with("CONFIG SET maxmemory "), "{answer}");
         target.ok(&lines[0].split(' ').collect::<Vec<_>>());
         let line = lines[1].strip_prefix("redis-ops ").unwrap();
-        assert!(line.contains("--on-conflict skip") && !line.contains("--yes"), "{line}");
+        assert!(line.contains("--on-conflict skip --rate 300000") && !line.contains("--yes"), "{line}");
         let (code, answer) = stored.typed(line.split(' ')).json();
         // Where all were evicted, none is kept.
         assert!(code <= 1 && keys(&target) == 4_000, "{answer}");

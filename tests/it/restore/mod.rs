@@ -22,6 +22,7 @@ mod parts;
 mod pipes;
 mod plan_and_run;
 mod poison;
+mod rate;
 mod replica;
 mod resumed;
 mod round_trip;
