@@ -78,7 +78,7 @@ async fn step_by_step(planned: &Planned, agreed: &Agreed<'_>, watcher: &Watcher<
     let proof = match wanted {
         true => {
             let line = proof::proving_line(planned, &report);
-            let unproven = planned.note_written(report.method, line).await;
+            let unproven = planned.note_written(&report, line).await;
             let proof = proof::prove(planned, &report, watcher).await;
             // Where it broke off, what is missing is still the proof: the note stays, and with it the line that proves.
             let proof = proof?;
