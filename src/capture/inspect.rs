@@ -170,9 +170,9 @@ impl Inspector {
         self.looking_for_duplicates(KEYS_COMPARED)
     }
 
-    /// Counts what a manifest says of the keys.
-    pub fn counting(mut self) -> Self {
-        self.notes.read = Some(KeysRead::default());
+    /// Counts what a manifest says of the keys, and those that have expired by now (Unix milliseconds).
+    pub fn counting(mut self, now_ms: i64) -> Self {
+        self.notes.read = Some(KeysRead::expiring_until(now_ms));
         self
     }
 

@@ -15,7 +15,7 @@ use crate::operations;
 use crate::printer::{Printer, words};
 use crate::progress::Progress;
 use crate::restore;
-use crate::restore::file::{Destination, Restored};
+use crate::restore::file::{Destination, Restored, expired_in_words};
 use crate::restore::plan::Plan;
 
 /// Writes the RDB as it is, once the whole of it was verified.
@@ -108,6 +108,9 @@ fn answer(source: &Dataset, restored: &Restored, target: &Target, context: &Cont
     for finding in &restored.findings() {
         let line = crate::commands::show::finding_line(finding, context.keys);
         text.push_str(&format!("\nits structure has a finding: {} ({})", words::escape(line.as_bytes()), finding.why));
+    }
+    if let Some(words) = expired_in_words((restored.expired(), restored.expired())) {
+        text.push_str(&format!("\n{words}"));
     }
     if inspected.trailing_bytes > 0 {
         let left_out = words::counted(inspected.trailing_bytes, "byte");

@@ -183,6 +183,7 @@ pub(super) fn written() -> Value {
         ("restored", count()),
         ("files", list(text())),
         ("bytes", count()),
+        ("expired", described(count(), "keys in the file that have expired: a primary drops them when it loads it")),
         ("warnings", list(text())),
         ("trailing_bytes", count()),
         ("findings", list(shape("structure_finding"))),
