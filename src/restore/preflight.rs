@@ -137,6 +137,7 @@ async fn ask_one(
         host_free: if is_here(&node.address) { free_memory() } else { None },
         function_names: function_names_of(functions.as_ref()),
         functions: functions_of(functions),
+        function_sources: None,
         not_read_back: not_read_back(rights.commands.as_deref().unwrap_or_default(), highest > 0),
         lacks_certificate: config.get("tls-replication") == Some("yes") && !has_certificate(node),
         // A server that does not tell it to this user knows it by the name that we gave.

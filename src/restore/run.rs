@@ -139,9 +139,16 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
     let format = TargetFormat::of(&target.server);
     let clock = target.clock.unwrap_or_default();
     // The interrupted run may have loaded some of the backup's libraries: they are told from those of others by their sources.
-    let libraries = match options.resume && format.has_functions() {
-        true => functions::sources(&mut connection).await?,
-        false => Libraries::OfOthers,
+    let has_libraries = target.functions.as_ref().is_none_or(|names| !names.is_empty());
+    let libraries = match (options.resume, options.existing) {
+        _ if !format.has_functions() => Libraries::OfOthers,
+        (true, _) => functions::sources(&mut connection).await?,
+        // One that is the same is no difference.
+        (false, Existing::Skip) if has_libraries => match functions::sources(&mut connection).await? {
+            Libraries::Are(sources) => Libraries::Stay(sources),
+            unknown => unknown,
+        },
+        (false, _) => Libraries::OfOthers,
     };
     let found = match reopen.take() {
         Some(mut open) if options.resume => {

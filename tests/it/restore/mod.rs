@@ -14,6 +14,7 @@ mod file;
 mod foreign_object;
 mod guard;
 mod lacks;
+mod last_line;
 mod led_on;
 mod meanwhile;
 mod model;

@@ -71,6 +71,8 @@ pub(super) fn restored() -> Value {
     let functions = object(&[
         ("restored", count()),
         ("skipped", count()),
+        ("not_selected", described(count(), "of those skipped: left out by choice")),
+        ("differing", described(count(), "of those skipped: the target has other code of that name")),
         ("failed", count()),
         ("lost", count()),
         (
@@ -164,6 +166,13 @@ pub(super) fn restored() -> Value {
             ),
         ),
         ("functions", functions),
+        (
+            "differing_libraries",
+            described(
+                list(text()),
+                "the first function libraries of the target that stayed and differ from the backup's",
+            ),
+        ),
         ("restored_by_database", described(map(count()), "keys that the target accepted: some may have expired since")),
         ("taken_back", maybe(taken_back)),
         ("target", target),
