@@ -300,10 +300,12 @@ fn of_io(root: &Path, path: &Path, used: Use, error: io::Error) -> StorageError 
 }
 
 /// The link on the way to this path that leads nowhere, and where it leads to.
-fn leads_nowhere(path: &Path) -> Option<(&Path, PathBuf)> {
+fn leads_nowhere(path: &Path) -> Option<(PathBuf, PathBuf)> {
+    // Behind a slash at its end a link is followed.
+    let path: PathBuf = path.components().collect();
     let link = path.ancestors().find(|at| at.symlink_metadata().is_ok())?;
     let to = std::fs::read_link(link).ok().filter(|_| !link.exists())?;
-    Some((link, link.parent().map_or_else(|| to.clone(), |folder| folder.join(&to))))
+    Some((link.to_owned(), link.parent().map_or_else(|| to.clone(), |folder| folder.join(&to))))
 }
 
 #[cfg(test)]

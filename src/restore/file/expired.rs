@@ -43,7 +43,7 @@ async fn counted_in(source: &Dataset, now_ms: i64, cancel: &CancellationToken) -
     Some(passed.taker.finish().ok()?.0.keys)
 }
 
-/// Counts them.
+/// Counts the keys that expire until a moment, in Unix milliseconds.
 struct Expired {
     now_ms: i64,
     keys: u64,

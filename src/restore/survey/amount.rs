@@ -9,9 +9,9 @@ use crate::rdb::visit::{Entry, EntryEnd, Part, Piece};
 /// Bytes that go over the wire for keys of a backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Amount {
-    /// A RESTORE for each key.
+    /// Bytes of a RESTORE for each key.
     pub restore: u64,
-    /// Typed commands.
+    /// Bytes of typed commands, such as HSET.
     pub commands: u64,
 }
 

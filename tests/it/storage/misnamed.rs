@@ -181,6 +181,10 @@ fn a_link_that_leads_nowhere_is_named_with_where_it_leads() {
             let hint = format!("create {}, remove the link, or name another folder", gone.display());
             assert_eq!(error["hint"], hint, "{line:?}: {answer:#}");
         }
+        for command in ["list", "status"] {
+            let (code, answer) = RedisOps::new().args([command, "-r", &place]).json();
+            assert!(code == 3 && answer["error"].to_string().contains(&words), "{command}: {answer:#}");
+        }
     }
     // What the hint says leads through.
     std::fs::create_dir_all(&gone).unwrap();
