@@ -170,9 +170,9 @@ impl Inspector {
         self.looking_for_duplicates(KEYS_COMPARED)
     }
 
-    /// Counts what a manifest says of the keys.
-    pub fn counting(mut self) -> Self {
-        self.notes.read = Some(KeysRead::default());
+    /// Counts what a manifest says of the keys, and those that have expired by now (Unix milliseconds).
+    pub fn counting(mut self, now_ms: i64) -> Self {
+        self.notes.read = Some(KeysRead::expiring_until(now_ms));
         self
     }
 
@@ -242,6 +242,7 @@ impl Inspector {
                 what: kind.words(),
                 offset: first.value_offset,
                 owner: Some(Owner { database, key: b"", key_length: 0, value_type: ValueType::STRING }),
+                library: None,
                 numbers: Some((duplicates.count, 0)),
             });
         }

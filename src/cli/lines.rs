@@ -68,7 +68,7 @@ impl Lines {
             Existing::Replace => self.add_safety(words.option("--on-conflict", existing.name())),
             Existing::MustBeEmpty | Existing::ReplaceAll => words,
         };
-        self.add_choices(words).options("--rate", rate).flag("--resume")
+        self.add_typed(words, rate).flag("--resume")
     }
 
     fn anew(&self, method: Asked, over: Over, backup: &str) -> Words {
@@ -93,7 +93,7 @@ impl Lines {
             (Over::Asking, _) => self.add_safety(words.option("--on-conflict", Existing::Replace.name())),
             (Over::Everything, _) => self.add_safety(words.flag("--replace-all")).flag("--yes"),
         };
-        self.add_choices(words)
+        self.add_typed(words, self.options.rate.and_then(Rate::bytes))
     }
 
     fn bring_back(&self, safety: &str) -> Words {
@@ -149,6 +149,18 @@ impl Lines {
             // The repository of the backup takes it.
             (SafetyBackup::Into(_) | SafetyBackup::NotNeeded, Backup::Stored { .. }) => words,
         }
+    }
+
+    /// What else was typed, in every line that repeats the restore: which keys and how, how fast, and what is not looked at.
+    fn add_typed(&self, words: Words, rate: Option<u64>) -> Words {
+        let mut words = self.add_choices(words).options("--rate", rate);
+        if self.options.skip_verify {
+            words = words.flag("--skip-verify");
+        }
+        if !self.options.proof {
+            words = words.flag("--no-proof");
+        }
+        words
     }
 
     /// Which keys, and how.

@@ -346,7 +346,7 @@ fn note(listed: &Listed) -> Option<String> {
 fn who(word: &str, unfinished: &Unfinished) -> String {
     match &unfinished.begun {
         Some(begun) => format!("{word} host {}, pid {}", begun.by.host, begun.by.pid),
-        None => format!("{word} an unknown process"),
+        None => "by an unknown process".to_owned(),
     }
 }
 

@@ -277,9 +277,10 @@ fn screen(judged: &[Judged<'_>], status: Status, sentence: &str, now: DateTime<U
             notes.push(format!("{instance}: {}", named.join(", ")));
         }
         for at_work in running {
-            let by = at_work.host.as_deref().unwrap_or("an unknown host");
+            let by =
+                at_work.host.as_ref().map_or_else(|| "by an unknown process".to_owned(), |host| format!("on {host}"));
             let pid = at_work.pid.map_or_else(String::new, |pid| format!(", pid {pid}"));
-            notes.push(format!("{instance}: backup {} is being made on {by}{pid}", at_work.id));
+            notes.push(format!("{instance}: backup {} is being made {by}{pid}", at_work.id));
         }
         notes.extend(one.lock.iter().map(|(_, words)| words.clone()));
         if *left > 0 {

@@ -19,14 +19,29 @@ pub struct KeysRead {
     types: BTreeMap<KeyType, u64>,
     /// Hashes of the sources: a census counts the different ones.
     functions: BTreeSet<u128>,
+    /// Keys that expire until this moment (Unix milliseconds) are counted.
+    until_ms: Option<i64>,
+    expired: u64,
 }
 
 impl KeysRead {
+    /// Counts the keys as well that expire until this moment, in Unix milliseconds.
+    pub fn expiring_until(until_ms: i64) -> Self {
+        Self { until_ms: Some(until_ms), ..Self::default() }
+    }
+
+    /// How many those are; 0 where none were to be counted.
+    pub fn expired(&self) -> u64 {
+        self.expired
+    }
+
     /// A key was read.
     pub fn entry(&mut self, entry: &Entry<'_>) {
         let count = self.databases.entry(entry.database).or_default();
         count.keys += 1;
         count.expires += u64::from(entry.expire_ms.is_some());
+        let is_expired = |at: i64| self.until_ms.is_some_and(|until| at <= until);
+        self.expired += u64::from(entry.expire_ms.is_some_and(is_expired));
         *self.types.entry(KeyType::of_encoding(entry.value_type)).or_default() += 1;
     }
 

@@ -161,6 +161,9 @@ fn named(named: &oddity::Named) -> Value {
             object.insert("key_b64".to_owned(), base64::engine::general_purpose::STANDARD.encode(key).into());
         }
     }
+    if let Some(library) = &named.library {
+        object.insert("library".to_owned(), String::from_utf8_lossy(library).into());
+    }
     object.insert("offset".to_owned(), named.offset.into());
     object.insert("what".to_owned(), named.what.into());
     if let Some((announced, found)) = named.numbers {

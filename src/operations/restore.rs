@@ -39,13 +39,25 @@ impl Ended {
             self.report.others_wrote = found.afterwards.others_wrote;
         }
         let mut status = self.report.status();
-        let libraries_stay =
-            self.report.tally.functions.skipped > 0 && planned.request.options.choices.selection.is_everything();
-        let plan = &planned.plan;
-        if plan.is_doubted() || plan.cannot_be_proven() || plan.lacks() || plan.may_mix() || libraries_stay {
+        if !planned.plan.reservations().is_empty() {
             status = status.and(Status::Warning);
         }
         self.proof.as_ref().map_or(status, |proof| status.and(proof.status()))
+    }
+
+    /// Why all of it ends with a warning, where what is said last (the proof, or the report without one) does not say it itself.
+    pub fn reservations(&self, planned: &Planned) -> Vec<String> {
+        let mut reasons: Vec<String> = planned.plan.reservations().into_iter().map(str::to_owned).collect();
+        let Self { report, proof, .. } = self;
+        reasons.extend(report.libraries_that_differ());
+        let is_proven = matches!(proof, Some(Proof::Compared(found)) if found.status() == Status::Ok);
+        if is_proven && report.others_wrote == Some(true) {
+            reasons.push("other clients wrote to the target meanwhile".to_owned());
+        }
+        if is_proven && reasons.is_empty() {
+            reasons.push("see the table above".to_owned());
+        }
+        reasons
     }
 }
 
@@ -78,7 +90,7 @@ async fn step_by_step(planned: &Planned, agreed: &Agreed<'_>, watcher: &Watcher<
     let proof = match wanted {
         true => {
             let line = proof::proving_line(planned, &report);
-            let unproven = planned.note_written(report.method, line).await;
+            let unproven = planned.note_written(&report, line).await;
             let proof = proof::prove(planned, &report, watcher).await;
             // Where it broke off, what is missing is still the proof: the note stays, and with it the line that proves.
             let proof = proof?;

@@ -189,8 +189,23 @@ impl Repository {
             Err(error) => match self.read_marker().await {
                 Ok(Some(marker)) => Ok(Some(marker)),
                 Err(found @ (RepositoryError::NewerRepository(_) | RepositoryError::Marker(_))) => Err(found),
+                _ if error.is_taken() => Err(self.in_its_place(error).await).doing("write", MARKER),
                 _ => Err(error).doing("write", MARKER),
             },
+        }
+    }
+
+    /// What stands where the marker belongs, where that is no file.
+    async fn in_its_place(&self, taken: StorageError) -> StorageError {
+        match self.storage.in_the_way(MARKER).await {
+            Some(what) => {
+                let hint = format!(
+                    "remove or rename it: redis-ops keeps a file of that name in a repository ({})",
+                    self.describe()
+                );
+                StorageError::NotAPlace(Reason::new(format!("{MARKER} is {what}")).hint(hint))
+            }
+            None => taken,
         }
     }
 

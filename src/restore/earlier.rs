@@ -4,7 +4,7 @@ use crate::blocking;
 use crate::connection::Connection;
 use crate::explain::Result;
 use crate::restore::choices::Ttl;
-use crate::restore::facts::{BackupFacts, TargetFacts};
+use crate::restore::facts::{BackupFacts, Counters, TargetFacts};
 use crate::restore::journal::{Decided, Identity, Journal};
 use crate::restore::options::Method;
 use crate::restore::preflight;
@@ -35,8 +35,8 @@ pub(super) async fn nothing_to_resume(
     method: Method,
 ) -> Option<RunError> {
     let identity = identity(request, facts, target, method).await;
-    let (state, keys) = (request.local.state.clone(), target.keys());
-    blocking::run(move || why_not_resumed(&state, &identity, keys)).await
+    let (state, now) = (request.local.state.clone(), target.counters);
+    blocking::run(move || why_not_resumed(&state, &identity, now)).await
 }
 
 /// The `--rate` of the restore that was interrupted, in bytes a second, unless this one has its own.
@@ -54,20 +54,20 @@ pub(super) async fn rate_before(
     }
 }
 
-/// Notes on this machine that all was written, with the line that proves it, until that is done: a process that is killed says nothing.
+/// Notes on this machine that all was written, with the line that proves it and what the target held then, until that is done: a process that is killed says nothing.
 /// Without the note nothing but these words is lost.
 pub(super) async fn note_written(
     request: &Request,
     facts: &BackupFacts,
     target: &TargetFacts,
     method: Method,
-    line: String,
+    (line, held): (String, Counters),
 ) -> Option<Unproven> {
     let identity = identity(request, facts, target, method).await;
     let state = request.local.state.clone();
     let noted = blocking::run(move || {
         let journal = Journal::open(&state, &identity)?;
-        journal.note_written(&line).map(|()| journal)
+        journal.note_written(&line, held).map(|()| journal)
     });
     match noted.await {
         Ok(journal) => Some(Unproven(journal)),

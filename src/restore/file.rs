@@ -3,6 +3,7 @@
 //! A server with `appendonly yes` ignores its `dump.rdb` at start, and would come up empty. [`to_dir`] therefore makes an
 //! append-only file whose base is the RDB. All of it appears at once, complete and on the disk, or not at all.
 
+mod expired;
 mod folder;
 mod place;
 mod temporary;
@@ -19,6 +20,7 @@ use crate::progress::{Progress, Unit};
 
 use super::{RdbSource, SourceError};
 
+pub use expired::in_words as expired_in_words;
 pub use folder::{AofLayout, to_dir};
 pub use verified::{Destination, Restored, plan, restore};
 

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::connection::{Command, CommandError, CommandFault, Connection};
+use crate::figures::counted;
 use crate::rdb::visit::{Entry, Interest, Visit};
 use crate::replies::Reply;
 use crate::restore::replay::assemble::{Libraries, name_of};
@@ -121,6 +122,17 @@ fn registered(source: &[u8]) -> BTreeSet<&[u8]> {
         assigned || before.ends_with(b"register_function")
     });
     named.map(|pair| pair[1]).collect()
+}
+
+/// Names of libraries that are shown in a sentence.
+const LIBRARIES_NAMED: usize = 3;
+
+/// That so many function libraries differ, by name, as part of a sentence.
+pub fn differing(n: u64, names: &[String]) -> String {
+    let named: Vec<&str> = names.iter().take(LIBRARIES_NAMED).map(String::as_str).collect();
+    let differ = if n == 1 { "differs" } else { "differ" };
+    let more = if n > named.len() as u64 { ", …" } else { "" };
+    format!("{} {differ}: `{}`{more}", counted(n, "function library"), named.join("`, `"))
 }
 
 /// A library that the target does not take.

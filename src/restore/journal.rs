@@ -18,7 +18,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
+use crate::restore::facts::Counters;
 use crate::restore::options::Method;
 use crate::{blocking, private_files};
 use identity::OfEarlierVersion;
@@ -32,6 +34,35 @@ const IDENTITY: &str = "restore.json";
 const WRITTEN: &str = "written.json";
 /// Name of the file that says how far the restore got.
 const POSITION: &str = "position.json";
+
+/// That all of a restore was written, as it is noted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Noted {
+    /// As earlier versions noted it: the line that proves the restore.
+    Line(String),
+    /// The line, and what the target held then.
+    Held {
+        line: String,
+        /// Keys in all databases.
+        keys: u64,
+        /// Keys that had expired since the target was started.
+        expired: u64,
+    },
+}
+
+impl Noted {
+    /// The line, unless the target has lost keys since that did not expire: what was written is not all there any more.
+    fn line_for(self, now: Counters) -> Option<String> {
+        match self {
+            _ if now.keys == 0 => None,
+            Self::Line(line) => Some(line),
+            Self::Held { line, keys, expired } => {
+                (now.keys + now.expired.saturating_sub(expired) >= keys).then_some(line)
+            }
+        }
+    }
+}
 
 /// The folder of one restore.
 #[derive(Debug)]
@@ -116,9 +147,12 @@ impl Journal {
     }
 
     /// The line that proves a restore of the same data into the same target of which all was written; `None`: there is none that ended
-    /// before it was proven.
-    pub fn unproven(&self) -> Option<String> {
-        self.begun().find_map(|(folder, _)| serde_json::from_slice(&std::fs::read(folder.join(WRITTEN)).ok()?).ok())
+    /// before it was proven, or the target holds fewer keys `now` than it did then.
+    pub fn unproven(&self, now: Counters) -> Option<String> {
+        self.begun().find_map(|(folder, _)| {
+            let noted: Noted = serde_json::from_slice(&std::fs::read(folder.join(WRITTEN)).ok()?).ok()?;
+            noted.line_for(now)
+        })
     }
 
     /// Other restores of the same data into the same target that have left something: their folders, and what was decided.
@@ -131,13 +165,14 @@ impl Journal {
         })
     }
 
-    /// Notes that all was written, with the line that proves it: this process may not live to do that.
+    /// Notes that all was written, with the line that proves it and what the target held then: this process may not live to do that.
     ///
     /// # Errors
     /// The disk is full, say.
-    pub fn note_written(&self, line: &str) -> io::Result<()> {
+    pub fn note_written(&self, line: &str, held: Counters) -> io::Result<()> {
         self.write_identity()?;
-        let text = serde_json::to_vec(line).map_err(io::Error::other)?;
+        let noted = Noted::Held { line: line.to_owned(), keys: held.keys, expired: held.expired };
+        let text = serde_json::to_vec(&noted).map_err(io::Error::other)?;
         io::Write::write_all(&mut private_files::create(&self.folder.join(WRITTEN))?, &text)
     }
 

@@ -84,7 +84,8 @@ impl Looking<'_> {
     /// See [`MeanwhileError`].
     pub async fn look(self, raw: Raw, progress: &dyn Progress) -> Result<Found, MeanwhileError> {
         let Self { node, format, sent, position, lossy_streams, now_ms, cancel } = self;
-        progress.phase("comparing what was sent", Unit::Bytes, None);
+        // How many of them there are is known at the end: the journal runs ahead of what was sent.
+        progress.phase("comparing what was sent", Unit::Keys, None);
         let pending: BTreeSet<u64> = position.deferred.keys().chain(position.failed.keys()).copied().collect();
         let failed: BTreeSet<u64> = position.failed.keys().copied().collect();
         let (sender, mut batches) = mpsc::channel::<Vec<Candidate>>(4);
@@ -120,6 +121,7 @@ impl Looking<'_> {
             let mut asking = Asking::begin(node, format, now_ms).await?;
             while let Some(batch) = batches.recv().await {
                 asking.about(&batch, &mut found).await?;
+                progress.advance(batch.len() as u64);
             }
             Ok::<_, MeanwhileError>(found)
         };

@@ -50,6 +50,7 @@ const TOLD_BY_THE_REPORT: &[&str] = &[
     "module_untrusted",
     expiries::EXPIRED,
     expiries::SOON,
+    clock::NOT_SHIFTED,
     state::SAVED,
     state::WRITTEN,
     rights::RIGHTS,
@@ -416,6 +417,7 @@ pub fn make(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> Pl
     lines.extend(expiries::expired(backup, options));
     lines.extend(expiries::soon(backup, chosen.as_ref().ok().map(|(method, _)| *method), &methods));
     lines.extend(clock::clock(backup, target, options));
+    lines.extend(clock::not_shifted(backup, options, target.clock.unwrap_or_default().now_ms()));
     lines.extend(capacity::longest_value(backup, target, fed));
     lines.extend(capacity::memory(backup, target, options));
     if fed {

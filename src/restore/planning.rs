@@ -402,9 +402,10 @@ impl Planned {
         Ok(())
     }
 
-    /// Notes on this machine that all was written by a method, with the line that proves it. `None`: it could not be noted.
-    pub async fn note_written(&self, method: Method, line: String) -> Option<Unproven> {
-        earlier::note_written(&self.request, &self.facts, &self.target, method, line).await
+    /// Notes on this machine that all was written, with the line that proves it. `None`: it could not be noted.
+    pub async fn note_written(&self, report: &Report, line: String) -> Option<Unproven> {
+        let noted = (line, report.after?);
+        earlier::note_written(&self.request, &self.facts, &self.target, report.method, noted).await
     }
 
     /// The connection that the target was looked at over.

@@ -140,6 +140,7 @@ async fn ask_one(
         functions: functions_of(functions),
         indexes: indexes.unwrap_or_default(),
         may_have_indexes: indexes.is_none(),
+        function_sources: None,
         not_read_back: not_read_back(rights.commands.as_deref().unwrap_or_default(), highest > 0),
         lacks_certificate: config.get("tls-replication") == Some("yes") && !has_certificate(node),
         // A server that does not tell it to this user knows it by the name that we gave.

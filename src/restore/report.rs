@@ -163,6 +163,7 @@ pub struct ResultJson<'a> {
     trailing_bytes: u64,
     failures: &'a [crate::restore::tally::FailedKey],
     functions: crate::restore::tally::Functions,
+    differing_libraries: &'a [String],
     restored_by_database: &'a std::collections::BTreeMap<u64, u64>,
     taken_back: &'a Option<TakenBack>,
     target: Target,
@@ -334,6 +335,7 @@ impl Report {
             || tally.overwritten > 0
             || self.trailing_bytes > 0
             || tally.functions.lost > 0
+            || tally.functions.differing > 0
             || self.fed.as_ref().is_some_and(|fed| !fed.not_put_back.is_empty())
             || matches!(self.durable, Durable::No(_))
             || self.others_wrote == Some(true)
@@ -378,6 +380,7 @@ impl Report {
             trailing_bytes: self.trailing_bytes,
             failures: &tally.failures,
             functions: tally.functions,
+            differing_libraries: &tally.differing_libraries,
             restored_by_database: &tally.by_database,
             taken_back: &self.taken_back,
             target: Target {

@@ -18,7 +18,7 @@ use crate::rdb::Repeated;
 use crate::replies::Info;
 use crate::repository::manifest::CensusSummary;
 use crate::restore::counted::Counted;
-use crate::restore::facts::TargetFacts;
+use crate::restore::facts::{Counters, TargetFacts};
 use crate::restore::functions;
 use crate::restore::journal::{Created, Identity, Journal, Position};
 use crate::restore::leftovers;
@@ -117,8 +117,8 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
 
     // What came through a pipe cannot be read from its start again, so no run can go on with it, whatever the journal says.
     let again = reopen.is_some();
-    let (resume, keys) = (options.resume, target.keys());
-    let (mut journal, position) = blocking::run(move || open_journal(journal, resume, keys)).await?;
+    let (resume, now) = (options.resume, before);
+    let (mut journal, position) = blocking::run(move || open_journal(journal, resume, now)).await?;
     // What the target has kept of what it was sent nobody knows where it has evicted keys, or begun to count anew.
     let is_known = position.counted.by_others(&info, &position.called, method == Method::Commands).is_some();
     let position = if position.may_lack(before.evicted) || !is_known { position.trusting_nothing() } else { position };
@@ -142,9 +142,16 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
     let format = TargetFormat::of(&target.server);
     let clock = target.clock.unwrap_or_default();
     // The interrupted run may have loaded some of the backup's libraries: they are told from those of others by their sources.
-    let libraries = match options.resume && format.has_functions() {
-        true => functions::sources(&mut connection).await?,
-        false => Libraries::OfOthers,
+    let has_libraries = target.functions.as_ref().is_none_or(|names| !names.is_empty());
+    let libraries = match (options.resume, options.existing) {
+        _ if !format.has_functions() => Libraries::OfOthers,
+        (true, _) => functions::sources(&mut connection).await?,
+        // One that is the same is no difference.
+        (false, Existing::Skip) if has_libraries => match functions::sources(&mut connection).await? {
+            Libraries::Are(sources) => Libraries::Stay(sources),
+            unknown => unknown,
+        },
+        (false, _) => Libraries::OfOthers,
     };
     let found = match reopen.take() {
         Some(mut open) if options.resume => {
@@ -296,15 +303,15 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
     Ok(report)
 }
 
-/// Why a restore into a target with so many keys has nothing to go on with; `None`: it has. Blocks, and makes nothing.
-pub(super) fn why_not_resumed(state: &Path, identity: &Identity, keys: u64) -> Option<RunError> {
+/// Why a restore into a target that holds this `now` has nothing to go on with; `None`: it has. Blocks, and makes nothing.
+pub(super) fn why_not_resumed(state: &Path, identity: &Identity, now: Counters) -> Option<RunError> {
     let journal = Journal::look(state, identity);
     match journal.position() {
-        Some(position) if position.emptying && keys > 0 => Some(RunError::NotEmptied),
+        Some(position) if position.emptying && now.keys > 0 => Some(RunError::NotEmptied),
         Some(_) => None,
-        None => match of_another_start(&journal, keys) {
+        None => match of_another_start(&journal, now.keys) {
             Some(_) => None,
-            None => Some(why_nothing(&journal, keys)),
+            None => Some(why_nothing(&journal, now)),
         },
     }
 }
@@ -316,15 +323,13 @@ fn of_another_start(journal: &Journal, keys: u64) -> Option<(Journal, Position)>
     journal.of_another_start().filter(|(_, position)| is_ours(position))
 }
 
-/// Why there is no journal of this restore into a target with so many keys: mostly because the target is not the one that it was.
-fn why_nothing(journal: &Journal, keys: u64) -> RunError {
-    let now = journal.identity().target_run_id.clone();
-    // A target that holds nothing was emptied since.
-    if let Some(line) = journal.unproven().filter(|_| keys > 0) {
+/// Why there is no journal of this restore into a target that holds this `now`: mostly because the target is not the one that it was.
+fn why_nothing(journal: &Journal, now: Counters) -> RunError {
+    if let Some(line) = journal.unproven(now) {
         return RunError::AllWritten { line };
     }
     match journal.run_id_of_another_start() {
-        Some(then) => RunError::Restarted { then, now },
+        Some(then) => RunError::Restarted { then, now: journal.identity().target_run_id.clone() },
         None if journal.is_of_an_earlier_version() => RunError::OfEarlierVersion,
         None => match journal.other_choices() {
             differ if differ.is_empty() => RunError::NothingToResume,
@@ -337,7 +342,7 @@ fn why_nothing(journal: &Journal, keys: u64) -> RunError {
 fn open_journal(
     journal: Option<(Identity, PathBuf)>,
     resume: bool,
-    keys: u64,
+    now: Counters,
 ) -> Result<(Option<Journal>, Position), RunError> {
     let Some((identity, folder)) = journal else {
         return if resume { Err(RunError::NothingToResume) } else { Ok((None, Position::default())) };
@@ -349,7 +354,7 @@ fn open_journal(
     }
     match journal.position() {
         Some(position) => Ok((Some(journal), position)),
-        None => match of_another_start(&journal, keys) {
+        None => match of_another_start(&journal, now.keys) {
             Some((before, position)) => {
                 let mut journal = journal;
                 journal.write(&position).map_err(RunError::Journal)?;
@@ -357,7 +362,7 @@ fn open_journal(
                 Ok((Some(journal), position))
             }
             None => {
-                let why = why_nothing(&journal, keys);
+                let why = why_nothing(&journal, now);
                 // The folder was made just now, and holds nothing.
                 journal.remove();
                 Err(why)

@@ -1,5 +1,6 @@
 //! A look at a whole backup before a restore: what only reading all of it tells.
 
+mod amount;
 mod dangers;
 mod streams;
 mod surveyor;
@@ -13,6 +14,7 @@ use crate::repository::manifest::DatabaseCount;
 use crate::restore::functions::Sources;
 use crate::restore::tally::FailedKey;
 use crate::restore::target_format::Loss;
+pub use amount::{Amount, REPLACE};
 pub use dangers::Dangers;
 pub use surveyor::Surveyor;
 
@@ -45,6 +47,8 @@ pub struct Survey {
     pub goes_to: BTreeSet<u64>,
     /// Bytes of their values.
     pub wanted_bytes: u64,
+    /// Bytes that go over the wire for the wanted keys, none of which replaces another.
+    pub sent: Amount,
     /// Keys that are wanted and had expired.
     pub expired: u64,
     /// Fields that had expired, in wanted hashes of which other fields live.

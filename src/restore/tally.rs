@@ -60,6 +60,9 @@ pub struct Tally {
     pub failures: Vec<FailedKey>,
     /// The first lost keys, by name: those that are lost, and those of which a part is ([`FailedKey::in_part`]).
     pub lost_keys: Vec<FailedKey>,
+    /// The first function libraries of the target that differ from the backup's of the same name and stayed, by name.
+    #[serde(default)]
+    pub differing_libraries: Vec<String>,
 }
 
 /// What became of the function libraries of a backup.
@@ -69,6 +72,12 @@ pub struct Functions {
     pub restored: u64,
     /// Libraries that were there already, or left out by choice.
     pub skipped: u64,
+    /// Libraries among `skipped` that were left out by choice.
+    #[serde(default)]
+    pub not_selected: u64,
+    /// Libraries among `skipped` whose code in the target is not that of the backup.
+    #[serde(default)]
+    pub differing: u64,
     /// Libraries that the target refused.
     pub failed: u64,
     /// Libraries that are lost: the target knows no functions, or does not take them.
@@ -170,6 +179,15 @@ impl Tally {
         }
     }
 
+    /// A function library of this name was there already, and is not that of the backup.
+    pub fn library_differs(&mut self, name: &[u8]) {
+        self.functions.skipped += 1;
+        self.functions.differing += 1;
+        if self.differing_libraries.len() < NAMES_KEPT {
+            self.differing_libraries.push(String::from_utf8_lossy(name).into_owned());
+        }
+    }
+
     /// A key of the target is written over that may be somebody else's.
     pub fn overwritten(&mut self, database: u64, key: &[u8], reason: impl Into<String>) {
         self.overwritten += 1;
@@ -207,6 +225,10 @@ impl Tally {
         self.written_by_others += other.written_by_others;
         self.functions.restored += other.functions.restored;
         self.functions.skipped += other.functions.skipped;
+        self.functions.not_selected += other.functions.not_selected;
+        self.functions.differing += other.functions.differing;
+        let left = NAMES_KEPT.saturating_sub(self.differing_libraries.len());
+        self.differing_libraries.extend(other.differing_libraries.into_iter().take(left));
         self.functions.failed += other.functions.failed;
         self.functions.lost += other.functions.lost;
         self.functions.written_by_others += other.functions.written_by_others;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::explain::Status;
 use crate::figures::{count, counted, span};
+use crate::restore::functions::differing;
 use crate::restore::plan::chosen_none;
 use crate::restore::report::{Ended, Report};
 use crate::restore::request::Request;
@@ -36,7 +37,9 @@ impl Report {
             ("not known", tally.unknown),
             ("not reached", not_reached.unwrap_or(0)),
             ("functions", tally.functions.restored),
-            ("function libraries left as they are", tally.functions.skipped),
+            ("function libraries not selected", tally.functions.not_selected),
+            ("function libraries in the target already", tally.functions.skipped - tally.functions.not_selected),
+            ("of those, with other code than in the backup", tally.functions.differing),
             ("function libraries lost", tally.functions.lost),
             ("temporary keys of the interrupted run, removed", tally.leftovers),
             (evicted, self.evicted().unwrap_or(0)),
@@ -44,6 +47,13 @@ impl Report {
             ("not removed again: other clients may have changed them", taken_back.map_or(0, |taken| taken.left)),
         ];
         counts.into_iter().filter(|(_, number)| *number > 0).collect()
+    }
+
+    /// The function libraries of the target that stayed and are not those of the backup, as part of a sentence.
+    pub fn libraries_that_differ(&self) -> Option<String> {
+        let names = &self.tally.differing_libraries;
+        let n = Some(self.tally.functions.differing).filter(|n| *n > 0)?;
+        Some(differing(n, names))
     }
 
     /// The keys that are worth naming, the worst first.

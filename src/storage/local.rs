@@ -256,6 +256,15 @@ fn of_io(root: &Path, path: &Path, used: Use, error: io::Error) -> StorageError 
             Reason::new(format!("{} is not a folder", file.display())).hint(Hint::NameFolder),
         );
     }
+    // Where a link leads nowhere the system says that there is something, or that there is nothing: neither tells what to do.
+    if matches!(error.kind(), ErrorKind::AlreadyExists | ErrorKind::NotFound)
+        && (used == Use::Write || !root.exists())
+        && let Some((link, to)) = leads_nowhere(path)
+    {
+        let reason = Reason::new(format!("{} is a symbolic link to {}, which", link.display(), to.display()));
+        let hint = format!("create {}, remove the link, or name another folder", to.display());
+        return StorageError::NoSuchPlace(reason.hint(hint));
+    }
     match error.kind() {
         // Without its folder an object is not missing: the place is.
         ErrorKind::NotFound if !root.exists() => StorageError::NoSuchPlace(format!("the folder {shown}").into()),
@@ -288,6 +297,15 @@ fn of_io(root: &Path, path: &Path, used: Use, error: io::Error) -> StorageError 
         ),
         _ => StorageError::other(format!("{shown}: {error}")),
     }
+}
+
+/// The link on the way to this path that leads nowhere, and where it leads to.
+fn leads_nowhere(path: &Path) -> Option<(PathBuf, PathBuf)> {
+    // Behind a slash at its end a link is followed.
+    let path: PathBuf = path.components().collect();
+    let link = path.ancestors().find(|at| at.symlink_metadata().is_ok())?;
+    let to = std::fs::read_link(link).ok().filter(|_| !link.exists())?;
+    Some((link.to_owned(), link.parent().map_or_else(|| to.clone(), |folder| folder.join(&to))))
 }
 
 #[cfg(test)]

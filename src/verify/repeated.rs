@@ -48,6 +48,7 @@ impl Visit for Names {
                 what: OddityKind::DuplicateKey.words(),
                 offset: entry.value_offset,
                 key: Some((entry.database, entry.key[..entry.key.len().min(NAME_KEPT)].to_vec())),
+                library: None,
                 numbers: None,
             });
         }

@@ -88,7 +88,10 @@ pub fn rate(text: &str) -> Result<u64, String> {
     match bytes(text)? {
         0 => Err("the rate must be more than 0".into()),
         // `50` was meant as something else.
-        1..SLOWEST => Err(format!("the lowest rate is 1kB; with a unit: {0}MB, {0}MiB or {0}kB a second", text.trim())),
+        1..SLOWEST if text.trim().bytes().all(|byte| byte.is_ascii_digit()) => {
+            Err(format!("the lowest rate is 1kB a second; with a unit: {0}MB, {0}MiB or {0}kB a second", text.trim()))
+        }
+        1..SLOWEST => Err("the lowest rate is 1kB a second".to_owned()),
         rate => Ok(rate),
     }
 }

@@ -68,7 +68,7 @@ pub(super) async fn others(repository: &Repository, instance: &str) -> Vec<Strin
                 by.pid,
                 words::escape(by.host.as_bytes())
             ),
-            None => format!("another run seems to be making a backup of {instance}: an unknown process{silent}"),
+            None => format!("an unknown process seems to be making a backup of {instance}{silent}"),
         }
     };
     others.iter().map(in_words).collect()

@@ -3,20 +3,23 @@
 use serde_json::{Value, json};
 
 use crate::commands::Context;
-use crate::commands::table::verdict;
 use crate::commands::verify::compare;
 use crate::operations::Proof;
 use crate::operations::proof::EXAMPLES;
 
-/// The line for people.
-pub fn line(proof: &Proof, context: &Context) -> String {
+/// What was not compared, for people; `None`: nothing.
+pub fn left_open(proof: &Proof) -> Option<String> {
     match proof {
-        Proof::None(why) => format!("not proven: {why}"),
-        Proof::Compared(found) => {
-            let not_compared = found.compared.not_compared().map(|what| format!("not compared: {what}\n"));
-            let verdict = verdict(&context.printer, found.status(), &found.counts.sentence());
-            format!("{}{verdict}", not_compared.unwrap_or_default())
-        }
+        Proof::None(why) => Some(format!("not proven: {why}")),
+        Proof::Compared(found) => found.compared.not_compared().map(|what| format!("not compared: {what}")),
+    }
+}
+
+/// What the comparison came to, as a sentence; `None`: there was none.
+pub fn sentence(proof: &Proof) -> Option<String> {
+    match proof {
+        Proof::None(_) => None,
+        Proof::Compared(found) => Some(found.counts.sentence()),
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use super::sides::Sides;
 use super::{Instance, Settings, proof, show};
 use crate::commands::question::confirm_by_name;
+use crate::commands::table::verdict;
 use crate::commands::which;
 use crate::commands::{Context, Outcome};
 use crate::dataset::Dataset;
@@ -59,7 +60,7 @@ async fn restore(
     let in_json = show::hidden(plan, context);
     let outcome = |status| Outcome::new(status).field("backup_id", id).field("plan", in_json.clone());
     let not_done = |error| Ok(outcome(Status::Failed).field("result", ()).error(sides.not_done(error)));
-    let foreseen = plan.foreseen();
+    let foreseen = plan.foreseen().and(show::around(&planned.request.source));
     let table = show::plan(plan, sides, foreseen, context.keys, &context.printer);
     // Who begins anew should know that there is something to go on with; a refusal says it in its hint.
     if plan.refusal().is_none()
@@ -117,16 +118,26 @@ async fn restore(
         Err(error) if error.is::<NotLoaded>() => return not_done(error),
         ended => ended?,
     };
-    let mut text = show::report(&ended.report, sides, settings.options.proof, context);
-    if let Some(line) = ended.report.over_keys_of_others(&planned.request) {
-        text.push_str(&format!("\n{line}"));
-    }
+    let mut text = vec![show::report(&ended.report, context)];
+    text.extend(ended.report.over_keys_of_others(&planned.request));
     let failure = ended.report.failure(&planned.request);
-    let status = ended.settle(&planned);
+    let (own, sentence) =
+        (ended.report.status(), ended.report.sentence(&sides.backup, &sides.target, settings.options.proof));
+    let status = ended.settle(&planned).and(show::around(&planned.request.source));
+    text.extend(ended.proof.as_ref().and_then(proof::left_open));
+    let last = match ended.proof.as_ref().and_then(proof::sentence) {
+        Some(proof) => {
+            text.push(verdict(&context.printer, own, &sentence));
+            proof
+        }
+        None => sentence,
+    };
+    // The last line has the word of the exit code.
+    let reservations = if status == Status::Warning { ended.reservations(&planned) } else { Vec::new() };
+    let last = [vec![last], reservations].concat().join("; ");
+    text.push(verdict(&context.printer, status, &words::escape_lines(&last)));
+    let text = text.join("\n");
     let Ended { report, proof, phases } = ended;
-    if let Some(proof) = &proof {
-        text.push_str(&format!("\n{}", proof::line(proof, context)));
-    }
     let outcome = outcome(status)
         .field("result", show::hidden(&report.json(phases), context))
         .field("proof", proof.map(|proof| proof::to_json(&proof, context)))

@@ -47,8 +47,13 @@ pub fn with_warnings(source: &Dataset, outcome: Outcome, context: &Context) -> O
         return outcome;
     }
     warnings.iter().for_each(|warning| context.printer.say(&format!("warning: {warning}")));
-    let status = outcome.status.and(Status::Warning);
+    let status = outcome.status.and(around(source));
     Outcome { status, ..outcome }.field("warnings", &warnings)
+}
+
+/// Whether something is odd about a file, which the verdict of an answer has to say as well.
+pub fn around(source: &Dataset) -> Status {
+    if source.around().warnings("").is_empty() { Status::Ok } else { Status::Warning }
 }
 
 /// What was looked at for a plan, line by line.
@@ -88,8 +93,8 @@ pub fn plan(plan: &Plan, sides: &Sides, foreseen: Status, keys: Keys, printer: &
     format!("{}\n\n{}\n\n{verdict}", lines(plan, keys, printer), methods.render(printer))
 }
 
-/// What was done, and the verdict.
-pub fn report(report: &Report, sides: &Sides, proof: bool, context: &Context) -> String {
+/// What was done, and what there is to say about single keys; the verdict is [`Report::sentence`].
+pub fn report(report: &Report, context: &Context) -> String {
     let mut table = Table::pairs();
     for (name, number) in report.counts() {
         table.row([name.to_owned(), words::count(number)]);
@@ -102,8 +107,7 @@ pub fn report(report: &Report, sides: &Sides, proof: bool, context: &Context) ->
     for remark in report.remarks() {
         text.push_str(&format!("\n  {}", words::escape_lines(&remark)));
     }
-    let sentence = report.sentence(&sides.backup, &sides.target, proof);
-    format!("{text}\n{}", verdict(&context.printer, report.status(), &sentence))
+    text
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::operations;
 use crate::printer::{Printer, words};
 use crate::progress::Progress;
 use crate::restore;
-use crate::restore::file::{Destination, Restored};
+use crate::restore::file::{Destination, Restored, expired_in_words};
 use crate::restore::plan::Plan;
 
 /// Writes the RDB as it is, once the whole of it was verified.
@@ -55,7 +55,7 @@ fn with_sides(outcome: Outcome, source: &Dataset, target: &Target, context: &Con
 
 /// What would be written, with nothing done.
 fn planned(source: &Dataset, plan: &Plan, settings: &Settings, context: &Context) -> Outcome {
-    let status = plan.foreseen_on_disk();
+    let status = plan.foreseen_on_disk().and(show::around(source));
     let into = match &settings.target {
         Target::File(path) | Target::Folder(path) => path.display().to_string(),
         Target::Stdout | Target::Server(_) => "stdout".to_owned(),
@@ -109,6 +109,9 @@ fn answer(source: &Dataset, restored: &Restored, target: &Target, context: &Cont
         let line = crate::commands::show::finding_line(finding, context.keys);
         text.push_str(&format!("\nits structure has a finding: {} ({})", words::escape(line.as_bytes()), finding.why));
     }
+    if let Some(words) = expired_in_words((restored.expired(), restored.expired())) {
+        text.push_str(&format!("\n{words}"));
+    }
     if inspected.trailing_bytes > 0 {
         let left_out = words::counted(inspected.trailing_bytes, "byte");
         text.push_str(&format!("\n{left_out} after the end of the RDB are left out"));
@@ -138,11 +141,12 @@ fn answer(source: &Dataset, restored: &Restored, target: &Target, context: &Cont
         Target::Stdout | Target::Server(_) => String::new(),
     };
     let sentence = format!("{} is written{into}: {keys}, {bytes}{next}", source.name());
-    text.push_str(&format!("\n{}", verdict(&context.printer, restored.status(), &sentence)));
+    let status = restored.status().and(show::around(source));
+    text.push_str(&format!("\n{}", verdict(&context.printer, status, &sentence)));
     // Stdout is the RDB's.
     if written.files.is_empty() {
         context.printer.say(&std::mem::take(&mut text));
     }
-    let outcome = Outcome::new(restored.status()).field("backup_id", source.id());
+    let outcome = Outcome::new(status).field("backup_id", source.id());
     outcome.field("result", restored.json()).field("proof", ()).text(text)
 }

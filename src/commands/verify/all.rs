@@ -127,6 +127,9 @@ pub async fn run(
         answer.status = answer.status.and(Status::Unknown);
     }
     let count = |status| counts.get(&status).copied().unwrap_or(0);
+    // Nobody has looked at what they hold.
+    let unreadable_ones =
+        due.iter().filter(|listed| matches!(listed.status, ListedStatus::Unreadable(_))).count() as u64;
     answer.sentence = if published == 0 && !unread.is_empty() {
         format!("nothing was checked: no folder of an instance can be read in {}", repository.describe())
     } else if published == 0 {
@@ -140,18 +143,25 @@ pub async fn run(
             words::counted(published, "backup"),
             settings.level.name()
         )];
-        for (status, text) in [
-            (Status::Ok, "good"),
-            (Status::Warning, "with warnings"),
-            (Status::Failed, "damaged"),
-            (Status::Unknown, "could not tell"),
+        for (number, text) in [
+            (count(Status::Ok), "good"),
+            (count(Status::Warning), "with warnings"),
+            (count(Status::Failed) - unreadable_ones, "damaged"),
+            (unreadable_ones, "with an unreadable manifest"),
+            (count(Status::Unknown), "could not tell"),
         ] {
-            if count(status) > 0 {
-                parts.push(format!("{} {text}", words::count(count(status))));
+            if number > 0 {
+                parts.push(format!("{} {text}", words::count(number)));
             }
         }
         parts.join(", ")
     };
+    let left = all.iter().filter(|listed| is_left(listed)).count() as u64;
+    if left > 0 {
+        let (has, word) = if left == 1 { ("has", "it") } else { ("have", "them") };
+        let left = words::counted(left, "backup");
+        answer.sentence.push_str(&format!("; {left} {has} no manifest: `redis-ops list` shows {word}"));
+    }
     if published > 0 && !unread.is_empty() {
         let names: Vec<&str> = unread.iter().map(|(name, _)| *name).collect();
         answer.sentence.push_str(&format!("; not looked at, because the folder cannot be read: {}", names.join(", ")));
@@ -160,11 +170,19 @@ pub async fn run(
         answer.sentence.push_str(&format!("; {}", case.sentence));
     }
     answer.field("level", settings.level);
-    answer.field("checked", json!({"backups": due.len(), "of": published, "damaged": count(Status::Failed)}));
+    answer.field(
+        "checked",
+        json!({"backups": due.len(), "of": published, "damaged": count(Status::Failed), "unreadable": unreadable_ones, "left": left}),
+    );
     answer.field("backups", backups);
     let damaged = Number::count("damaged", count(Status::Failed), "").critical(0.0);
     answer.numbers.extend([Number::count("checked", due.len() as u64, ""), damaged]);
     Ok(answer)
+}
+
+/// Whether it is what is left of a backup: its manifest was never written, or is gone.
+fn is_left(listed: &Listed) -> bool {
+    matches!(&listed.status, ListedStatus::Left(left) if !left.is_foreign())
 }
 
 fn named(listed: &Listed) -> Map<String, Value> {

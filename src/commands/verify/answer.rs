@@ -142,9 +142,10 @@ fn names(named: &[Value]) -> String {
             Some([announced, found]) if found.as_u64() != Some(0) => format!(": {announced}, not {found}"),
             _ => String::new(),
         };
-        match named["database"].as_u64() {
-            Some(database) => format!("{key} (db {database}){numbers}"),
-            None => format!("byte {}{numbers}", named["offset"]),
+        match (named["database"].as_u64(), named["library"].as_str()) {
+            (Some(database), _) => format!("{key} (db {database}){numbers}"),
+            (None, Some(library)) => format!("{}{numbers}", words::escape(library.as_bytes())),
+            (None, None) => format!("byte {}{numbers}", named["offset"]),
         }
     };
     let shown: Vec<String> = named.iter().take(3).map(name).collect();

@@ -189,6 +189,18 @@ fn answer(
     answer
 }
 
+/// Notes that only a server can answer.
+const OPEN: &[&str] = &["function_not_run", "function_may_not_end", "lua_script", "modules_not_asked"];
+
+/// What tells more about notes of these kinds; empty: there is none.
+fn drill_tells(report: &Report) -> String {
+    match report.findings.iter().filter(|finding| OPEN.contains(&finding.id.as_str())).count() {
+        0 => String::new(),
+        1 => "; for the note above, `--level drill` tells".to_owned(),
+        notes => format!("; for the {notes} notes above, `--level drill` tells"),
+    }
+}
+
 /// The verdict in one line.
 pub fn sentence(report: &Report, level: Level, what: &str) -> String {
     let reservations = report.findings.iter().filter(|finding| finding.severity == Severity::Warning).count() as u64;
@@ -209,7 +221,10 @@ pub fn sentence(report: &Report, level: Level, what: &str) -> String {
                 words::bytes(drill.peak_memory_bytes),
                 level.leaves_open(),
             ),
-            None => format!("{what} is good: {}; {}", level.proves(), level.leaves_open()),
+            None => {
+                let (proves, open, notes) = (level.proves(), level.leaves_open(), drill_tells(report));
+                format!("{what} is good: {proves}; {open}{notes}")
+            }
         },
         Status::Warning => format!("{what} is complete, with {}", words::counted(reservations, "warning")),
         Status::Failed => {

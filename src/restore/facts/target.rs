@@ -39,6 +39,8 @@ pub struct TargetFacts {
     pub host_free: Option<u64>,
     /// Names of its function libraries.
     pub functions: Option<BTreeSet<String>>,
+    /// Their sources by name, where they stay as they are; `None`: nobody has asked, or the server does not say.
+    pub function_sources: Option<BTreeMap<Vec<u8>, Vec<u8>>>,
     /// Names of the functions in them, by library.
     pub function_names: BTreeMap<String, BTreeSet<String>>,
     /// Search indexes of its module `search`, which are no keys and go with all that it holds.

@@ -7,18 +7,20 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    AofLayout, FileError, Written, folder, folder_of, must_be_new, place, temporary, to_dir, to_file, to_writer,
+    AofLayout, FileError, Written, expired, folder, folder_of, must_be_new, place, temporary, to_dir, to_file,
+    to_writer,
 };
 use crate::blocking;
 use crate::capture::{Inspected, Inspector};
 use crate::dataset::pass::{self, Feed};
-use crate::dataset::{Dataset, RawError, ReadError};
+use crate::dataset::{Dataset, KeysRead, RawError, ReadError};
 use crate::examination;
 use crate::explain::{Context as _, Interrupted, Misuse, Result, Status};
 use crate::progress::{Progress, Unit};
 use crate::rdb::visit::Checksum;
 use crate::repository::manifest::{CensusSummary, StructureFinding};
 use crate::restore::RdbSource;
+use crate::restore::clock::now_ms;
 use crate::restore::facts::BackupFacts;
 use crate::restore::plan::{self, Plan};
 use crate::restore::planning::must_be_readable_as_one;
@@ -82,6 +84,11 @@ impl Restored {
         examination::structure(oddities, needs, broken.as_ref())
     }
 
+    /// Keys in the file whose time has passed.
+    pub fn expired(&self) -> u64 {
+        self.inspected.read.as_ref().map_or(0, KeysRead::expired)
+    }
+
     /// A warning, where what was written is not all that a person would expect of it.
     pub fn status(&self) -> Status {
         let is_odd =
@@ -95,7 +102,7 @@ impl Restored {
         let files: Vec<String> = written.files.iter().map(|file| file.display().to_string()).collect();
         serde_json::json!({
             "method": "file", "in_backup": inspected.keys, "restored": inspected.keys, "files": files, "bytes": written.bytes,
-            "warnings": written.warnings, "trailing_bytes": inspected.trailing_bytes, "findings": self.findings(),
+            "expired": self.expired(), "warnings": written.warnings, "trailing_bytes": inspected.trailing_bytes, "findings": self.findings(),
         })
     }
 }
@@ -113,7 +120,7 @@ pub async fn restore(
     let destination = must_be_possible(source, destination).await?;
     progress.phase("verifying", Unit::Bytes, source.raw_bytes());
     let feed = Feed::Raw(source.raw(0, cancel).await?);
-    let inspector = Inspector::without_census().judging().counting();
+    let inspector = Inspector::without_census().judging().counting(now_ms());
     let said = source.manifest().and_then(|manifest| manifest.census.as_ref());
     let inspected = match pass::run(feed, inspector, &*progress, cancel).await {
         Err(ReadError::Interrupted) => return Err(Interrupted.into()),
@@ -139,7 +146,7 @@ pub async fn restore(
     }
 }
 
-/// What would be written where, without reading the backup: all that is asked before it is read.
+/// What would be written where: all that is asked before the backup is read, and how many of its keys have expired.
 ///
 /// # Errors
 /// As [`restore`], as far as that is known before the backup is read.
@@ -156,7 +163,8 @@ pub async fn plan(source: &Dataset, destination: Destination, cancel: &Cancellat
         facts.rdb_version = source.version_of_file(cancel).await?;
     }
     let raw_bytes = facts.raw_bytes.filter(|_| is_written);
-    Ok(plan::to_disk(&BackupFacts { raw_bytes, ..facts }, place))
+    let expired = expired::in_words(expired::so_far(source, cancel).await);
+    Ok(plan::to_disk(&BackupFacts { raw_bytes, ..facts }, place, expired))
 }
 
 /// What is known before the backup is read, rather than after an hour of reading.

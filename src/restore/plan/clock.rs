@@ -1,12 +1,28 @@
-//! The clocks of the two servers: by which keys expire.
+//! The clocks of the two servers: by which keys expire, and which says how old a backup is.
 
 use std::time::Duration;
 
 use super::Line;
 use crate::figures::{counted, span};
 use crate::restore::choices::Ttl;
+use crate::restore::clock::TOLERANCE;
 use crate::restore::facts::{BackupFacts, TargetFacts};
 use crate::restore::options::Options;
+
+/// The stable name of the line about expiries that `--ttl shift` does not move.
+pub(super) const NOT_SHIFTED: &str = "not_shifted";
+
+/// `--ttl shift` moves expiries by the age of the backup, and one that is dated in the future has none. `now_ms`: by the clock that decides.
+pub fn not_shifted(backup: &BackupFacts, options: &Options, now_ms: i64) -> Option<Line> {
+    let is_moved = options.choices.ttl == Ttl::Shift && backup.expires() != Some(0);
+    let ahead = backup.taken_ms()?.checked_sub(now_ms)?;
+    let ahead = Duration::from_millis(u64::try_from(ahead).ok()?);
+    (is_moved && ahead > TOLERANCE).then(|| {
+        let text =
+            format!("the RDB is dated {} in the future, so its age is unknown: expiries are not shifted", span(ahead));
+        Line::warning(NOT_SHIFTED, text)
+    })
+}
 
 /// Whether keys may expire whose time has not come by our clock, or stay whose time has passed.
 pub fn clock(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> Vec<Line> {

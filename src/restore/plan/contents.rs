@@ -1,12 +1,16 @@
 //! What is in the backup, against what the target can take.
 
+use std::collections::BTreeSet;
+
 use super::{Level, Line, NOTHING_CHOSEN, OVER_SAME_NAMES};
 use crate::figures::{count, counted};
 use crate::rdb::OddityKind;
 use crate::rdb::types::Kind;
 use crate::restore::facts::{BackupFacts, TargetFacts};
+use crate::restore::functions::differing;
 use crate::restore::module_types::{Has, survives_malformed};
 use crate::restore::options::{Existing, Options};
+use crate::restore::replay::assemble::name_of;
 use crate::restore::target_format::{Loss, NEWEST_VECTOR_SETS, TargetFormat, version_numbers};
 
 /// The stable name of the line about a format that is newer than we know.
@@ -265,9 +269,8 @@ pub fn functions(backup: &BackupFacts, target: &TargetFacts, options: &Options, 
         (Existing::Replace, _) => {
             Line::warning(FUNCTIONS, format!("{n} loaded first; those of the same name are replaced"))
         }
-        (Existing::Skip, Some(same)) if !options.resume => {
-            let text = format!("the backup has {n}; {} of the same name stay as they are in the target", count(same));
-            Line::warning(FUNCTIONS_STAY, text)
+        (Existing::Skip, Some(same)) if target.function_sources.is_some() || !options.resume => {
+            skipped(backup, target, there, &n, same)
         }
         (Existing::Skip, _) => Line::ok(FUNCTIONS, format!("{n} loaded first; those of the same name stay")),
         _ if options.resume => Line::ok(FUNCTIONS, format!("{n} loaded first")),
@@ -279,6 +282,28 @@ pub fn functions(backup: &BackupFacts, target: &TargetFacts, options: &Options, 
         (_, None) => Line::refused("functions_exist", format!("the backup has {n}, and the target has some already"))
             .flag(OVER_SAME_NAMES),
     })
+}
+
+/// Libraries whose names the target has, which stay there as they are: those with the same code are no difference.
+fn skipped(backup: &BackupFacts, target: &TargetFacts, there: &BTreeSet<String>, n: &str, same: u64) -> Line {
+    let Some(survey) = &backup.survey else {
+        return Line::ok(FUNCTIONS, format!("{n} loaded first; those of the same name stay"));
+    };
+    let Some(known) = &target.function_sources else {
+        let text = format!("the backup has {n}; {} of the same name stay as they are in the target", count(same));
+        return Line::warning(FUNCTIONS_STAY, text);
+    };
+    let is_same = |name: &str| {
+        let found = known.get(name.as_bytes());
+        survey.sources.libraries.iter().any(|source| name_of(source) == name.as_bytes() && Some(source) == found)
+    };
+    let differ: Vec<String> = survey.functions.intersection(there).filter(|name| !is_same(name)).cloned().collect();
+    if differ.is_empty() {
+        let has = if same == 1 { "has 1 with the same code" } else { "has those of the same name with the same code" };
+        return Line::ok(FUNCTIONS, format!("the backup has {n}; the target {has}"));
+    }
+    let (differ, stay) = (differing(differ.len() as u64, &differ), if differ.len() == 1 { "stays" } else { "stay" });
+    Line::warning(FUNCTIONS_STAY, format!("{differ}; the target's {stay}"))
 }
 
 /// Libraries that no server loads, as far as can be told without compiling them.

@@ -5,9 +5,10 @@ use serde::Serialize;
 use super::{Line, capacity, contents, rights};
 use crate::figures::counted;
 use crate::restore::facts::{BackupFacts, Origin, TargetFacts};
-use crate::restore::options::{Asked, Method, Options};
+use crate::restore::options::{Asked, Existing, Method, Options};
 use crate::restore::rate::Rate;
 use crate::restore::replica::{self, Content, Wish};
+use crate::restore::survey::{Amount, REPLACE};
 
 /// A method, and what stands against it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -114,11 +115,28 @@ fn seconds(backup: &BackupFacts, options: &Options, method: Method) -> Option<f6
     let (bytes_per_second, keys_per_second) = speed(method);
     let free = bytes as f64 / bytes_per_second + keys as f64 / keys_per_second;
     let held_back = match options.rate {
-        Some(Rate::Bytes(rate)) => bytes as f64 / rate.max(1) as f64,
+        Some(Rate::Bytes(rate)) => sent(backup, options, method, (bytes, keys)) as f64 / rate.max(1) as f64,
         Some(Rate::Keys(rate)) => keys as f64 / rate.max(1) as f64,
         None => 0.0,
     };
     Some(rounded(free.max(held_back)))
+}
+
+/// Bytes that a method sends: of small keys several times as many as the RDB has.
+fn sent(backup: &BackupFacts, options: &Options, method: Method, (bytes, keys): (u64, u64)) -> u64 {
+    let amount = match &backup.survey {
+        Some(survey) => survey.sent,
+        None => {
+            let strings = backup.by_type.get("string").copied().unwrap_or(0);
+            Amount::estimated(bytes, keys, backup.expires().unwrap_or(0), strings)
+        }
+    };
+    match method {
+        Method::Replica => bytes,
+        Method::Restore if options.existing == Existing::Replace => amount.restore + keys * REPLACE,
+        Method::Restore => amount.restore,
+        Method::Commands => amount.commands,
+    }
 }
 
 /// How long the slowest method takes, in milliseconds.
@@ -177,7 +195,7 @@ fn against_feeding(
         return plain("the backup has several shards, and a server loads one file");
     }
     if options.resume {
-        return plain("an interrupted restore by commands is resumed");
+        return plain("`replica` cannot resume");
     }
     if options.rate.is_some() {
         return plain("the target serves no clients while it loads, and `--rate` would prolong that");

@@ -46,6 +46,7 @@ fn target(info: &str) -> TargetFacts {
         slot_ranges: Vec::new(),
         clock: Some(Clock::default()),
         names_held: None,
+        function_sources: None,
         counters: Counters::default(),
     }
 }

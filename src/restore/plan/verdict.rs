@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    ALONE, Candidate, Level, Line, NOTHING_CHOSEN, Plan, TOLD_BY_THE_REPORT, VERIFIED_BAD, contents, expiries, state,
-    to_disk,
+    ALONE, Candidate, Level, Line, NOTHING_CHOSEN, Plan, TOLD_BY_THE_REPORT, VERIFIED_BAD, clock, contents, expiries,
+    state, to_disk,
 };
 use crate::explain::Status;
 use crate::figures::span;
@@ -63,14 +63,19 @@ impl Plan {
         self.lines.iter().any(|line| line.code == state::WRITTEN)
     }
 
-    /// Whether nobody can tell if another restore writes to the target as well.
-    pub fn may_mix(&self) -> bool {
-        self.lines.iter().any(|line| line.code == ALONE)
-    }
-
-    /// Whether the backup is known to lack what its source held.
-    pub fn lacks(&self) -> bool {
-        self.lines.iter().any(|line| line.code == contents::NOT_IN_BACKUP)
+    /// Why the restore ends with a warning even where the report and the proof know of nothing, each as part of a sentence.
+    pub fn reservations(&self) -> Vec<&'static str> {
+        let has = |code: &str| self.lines.iter().any(|line| line.code == code && line.level == Level::Warning);
+        [
+            (self.is_doubted(), "the last verification of the backup found damage"),
+            (self.cannot_be_proven(), "redis-ops does not know this RDB version"),
+            (has(contents::NOT_IN_BACKUP), "the backup does not hold everything that its source held"),
+            (has(clock::NOT_SHIFTED), "expiries were not shifted"),
+            (has(ALONE), "another restore may have written to the target as well"),
+        ]
+        .into_iter()
+        .filter_map(|(is_so, words)| is_so.then_some(words))
+        .collect()
     }
 
     /// Whether a line warns, or could not tell.

@@ -11,9 +11,11 @@ use crate::progress::Unit;
 use crate::restore::choices::Ttl;
 use crate::restore::conflicts::{self, ConflictsError};
 use crate::restore::facts::{BackupFacts, Expiries, Origin, TargetFacts};
+use crate::restore::functions;
 use crate::restore::options::{Asked, Existing, Method, Options};
 use crate::restore::plan::{self, Plan};
 use crate::restore::preflight;
+use crate::restore::replay::assemble::Libraries;
 use crate::restore::request::{Request, Watcher};
 use crate::restore::run::now_ms;
 use crate::restore::survey::Surveyor;
@@ -65,6 +67,13 @@ impl Looking<'_> {
         }
         if plan::names_decide(&facts, &target, options) {
             target.names_held = Some(self.names_held(&target, connection).await?);
+        }
+        if options.existing == Existing::Skip
+            && facts.functions > 0
+            && target.functions.as_ref().is_some_and(|names| !names.is_empty())
+            && let Libraries::Are(sources) = functions::sources(connection).await?
+        {
+            target.function_sources = Some(sources);
         }
         let mut plan = self.judge(&facts, &target).await;
 
@@ -165,6 +174,9 @@ impl Looking<'_> {
         }
         if facts.has_values_of_a_server() {
             surveyor = surveyor.vouched();
+        }
+        if by_commands && options.rate.is_some() {
+            surveyor = surveyor.weighing();
         }
         let survey = surveyor.read(raw, &***progress, cancel).await.map_err(|error| unread(self.request, error))?;
         if let Some(said) = &facts.census {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use tokio_util::sync::CancellationToken;
 
 use super::Survey;
+use super::amount::Scales;
 use super::streams::DeadPending;
 use crate::census::KeyType;
 use crate::dataset::pass::{self, Feed};
@@ -79,6 +80,7 @@ pub struct Surveyor {
     in_parts: Route,
     /// A server has written each value, and had loaded the function libraries.
     vouched: bool,
+    scales: Scales,
 }
 
 impl Surveyor {
@@ -114,6 +116,7 @@ impl Surveyor {
             route: Route::Payload,
             in_parts: Route::Payload,
             vouched: false,
+            scales: Scales::default(),
         }
     }
 
@@ -129,6 +132,13 @@ impl Surveyor {
     #[must_use]
     pub fn vouched(self) -> Self {
         Self { vouched: true, ..self }
+    }
+
+    /// Looks into every value: how long typed commands are depends on what is in it.
+    #[must_use]
+    pub fn weighing(mut self) -> Self {
+        self.scales.is_exact = true;
+        self
     }
 
     /// Reads a whole backup, without sending anything.
@@ -177,7 +187,8 @@ impl Surveyor {
         oddities.not_compared += seen.unchecked;
         if let Some(first) = seen.first {
             let (kind, offset) = (OddityKind::DuplicateKey, first.value_offset);
-            oddities.add(&Oddity { kind, what: kind.words(), offset, owner: None, numbers: Some((seen.count, 0)) });
+            let numbers = Some((seen.count, 0));
+            oddities.add(&Oddity { kind, what: kind.words(), offset, owner: None, library: None, numbers });
         }
     }
 

@@ -143,7 +143,11 @@ fn give_name(path: &Path, target: &Path) -> io::Result<Named> {
 /// Makes a file that has no name of ours in the folder, or in the first above it that is there, gives it another as a backup's files get
 /// theirs, removes it, and returns how many bytes are free for us.
 pub(super) fn try_writing(root: &Path) -> io::Result<u64> {
-    let there = root.ancestors().find(|folder| folder.exists()).ok_or(io::ErrorKind::NotFound)?;
+    let there = root.ancestors().find(|folder| folder.symlink_metadata().is_ok()).ok_or(io::ErrorKind::NotFound)?;
+    if !there.exists() {
+        // A link that leads nowhere, where no folder can be made.
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
     if !there.is_dir() {
         return Err(io::ErrorKind::NotADirectory.into());
     }

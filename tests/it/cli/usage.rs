@@ -201,5 +201,13 @@ fn a_variable_that_nobody_reads_is_named() {
 #[test]
 fn a_rate_without_a_unit_is_told_apart_from_one_that_never_ends() {
     let run = RedisOps::new().args(["backup", "-r", "x", "--rate", "50"]).run();
-    assert!(run.code == 3 && run.stderr.contains("the lowest rate is 1kB; with a unit: 50MB"), "{}", run.stderr);
+    assert!(
+        run.code == 3 && run.stderr.contains("the lowest rate is 1kB a second; with a unit: 50MB"),
+        "{}",
+        run.stderr
+    );
+    for rate in ["1B", "0.5kB", "999b"] {
+        let run = RedisOps::new().args(["backup", "-r", "x", "--rate", rate]).run();
+        assert!(run.code == 3 && run.stderr.contains("the lowest rate is 1kB a second\n"), "{}", run.stderr);
+    }
 }

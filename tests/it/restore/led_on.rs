@@ -4,6 +4,7 @@ use super::stored::{Stored, backup_from, backup_of, hint, keys, message};
 use crate::support::pty::to_be_hung_up;
 use crate::support::redis_ops::RedisOps;
 use crate::support::redis_server::{RedisServer, server_named};
+use crate::support::sample;
 
 /// What stands in backticks, in order.
 fn typed(hint: &str) -> Vec<&str> {
@@ -28,7 +29,7 @@ fn keys_that_were_evicted_come_back_by_the_printed_lines() {
         assert!(lines[0].starts_with("CONFIG SET maxmemory "), "{answer}");
         target.ok(&lines[0].split(' ').collect::<Vec<_>>());
         let line = lines[1].strip_prefix("redis-ops ").unwrap();
-        assert!(line.contains("--on-conflict skip") && !line.contains("--yes"), "{line}");
+        assert!(line.contains("--on-conflict skip --rate 300000") && !line.contains("--yes"), "{line}");
         let (code, answer) = stored.typed(line.split(' ')).json();
         // Where all were evicted, none is kept.
         assert!(code <= 1 && keys(&target) == 4_000, "{answer}");
@@ -221,5 +222,46 @@ fn a_plan_of_a_restore_to_disk_says_what_stands_against_it_and_writes_nothing() 
         let words = format!("its length in bytes is {}, not {}", bytes.len() / 2, bytes.len());
         assert!(run.code == 2 && run.everything().contains(&words), "{}", run.everything());
         assert!(run.everything().contains("nothing was written"), "{}", run.everything());
+    }
+}
+
+#[test]
+fn a_restore_to_disk_names_the_keys_that_a_primary_will_drop() {
+    let Some(installed) = server_named("redis-server-7.4").or_else(|| server_named("valkey-server-8.1")) else {
+        return;
+    };
+    let source = sample::builder(&installed).start().unwrap();
+    source.fill(20, 10);
+    source.ok(&["DEBUG", "SET-ACTIVE-EXPIRE", "0"]);
+    for (number, words) in
+        [(1, "1 key has expired: a primary drops it"), (2, "2 keys have expired: a primary drops them")]
+    {
+        source.ok(&["SET", &format!("short:{number}"), "v", "PX", "1"]);
+        let stored = Stored::of(&source);
+        source.save();
+        let file = source.dir().join("dump.rdb").display().to_string();
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        for (at, from_file) in [("a", false), ("b", true)] {
+            for (option, name) in [("--to-file", "x.rdb"), ("--to-dir", "data")] {
+                let to = path(&format!("{at}{name}"));
+                let line = |more: &[&str]| match from_file {
+                    true => RedisOps::new().args(["restore", "--file", &file, option, &to]).args(more),
+                    false => stored.to_disk(&[&[option, &*to], more].concat()),
+                };
+                let run = line(&["--plan"]).run();
+                let in_words = format!("{words} when it loads the file");
+                assert!(run.code == 0 && run.text().contains(&in_words), "{}", run.everything());
+                let (code, plan) = line(&["--plan"]).json();
+                let lines = plan["plan"]["lines"].as_array().unwrap();
+                let expired = lines.iter().find(|line| line["code"] == "expired").unwrap();
+                assert_eq!((code, &expired["level"]), (0, &"ok".into()), "{plan:#}");
+                let run = line(&[]).run();
+                assert!(run.code == 0 && run.text().contains(&in_words), "{}", run.everything());
+                std::fs::remove_file(&to).or_else(|_| std::fs::remove_dir_all(&to)).unwrap();
+                let (code, answer) = line(&[]).json();
+                assert_eq!((code, &answer["result"]["expired"]), (0, &number.into()), "{answer:#}");
+            }
+        }
     }
 }

@@ -1,6 +1,9 @@
 //! What an interrupted restore may have sent is compared before anything is sent: nothing that somebody else wrote is lost unsaid.
 
+use std::sync::Arc;
+
 use redis_ops::explain::Status;
+use redis_ops::progress::{Progress, Unit};
 use redis_ops::restore::journal::{Decided, Identity, Journal, Position};
 use redis_ops::restore::options::Existing;
 use redis_ops::restore::{Method, Options, RunError};
@@ -363,4 +366,50 @@ async fn a_function_library_that_somebody_else_has_loaded_meanwhile_is_treated_a
         let found = ["ours", "replaced", "missing"].map(|name| target.ok(&["FCALL", name, "0"]));
         assert_eq!(found, answers, "{existing:?}");
     }
+}
+
+/// Keeps how much was done in each phase.
+#[derive(Default)]
+struct Phases(std::sync::Mutex<Vec<(String, Unit, u64)>>);
+
+impl Progress for Phases {
+    fn phase(&self, name: &str, unit: Unit, _total: Option<u64>) {
+        self.0.lock().unwrap().push((name.to_owned(), unit, 0));
+    }
+
+    fn advance(&self, amount: u64) {
+        if let Some((.., done)) = self.0.lock().unwrap().last_mut() {
+            *done += amount;
+        }
+    }
+
+    fn note(&self, _text: &str) {}
+
+    fn finish(&self) {}
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_keys_that_are_compared_before_a_restore_goes_on_are_counted() {
+    let (Some(source), Some(target)) = (RedisServer::start(), RedisServer::start()) else { return };
+    source.fill(100, 10);
+    let (rdb, state) = (saved(&source), tempfile::tempdir().unwrap());
+    Restore::of(&rdb).run(&target, Method::Restore).await.unwrap();
+    let identity = Identity {
+        backup: "test".into(),
+        digest: redis_ops::rdb::crc64(&rdb).to_string(),
+        target_run_id: target.info("run_id"),
+        decided: Decided::of(&Options { accept_loss: true, ..Options::default() }, Method::Restore),
+        shift_ms: None,
+        address: None,
+        rate: None,
+    };
+    let position = Position { was_empty: true, sent: 100, token: 5, ..Position::default() };
+    Journal::open(state.path(), &identity).unwrap().write(&position).unwrap();
+    let progress = Arc::new(Phases::default());
+    let mut restore = Restore::of(&rdb).options(|options| options.resume = true);
+    (restore.state, restore.progress) = (Some(state.path().to_owned()), progress.clone());
+    let report = restore.run(&target, Method::Restore).await.unwrap();
+    let phases = progress.0.lock().unwrap();
+    assert_eq!((report.status(), &phases[0]), (Status::Ok, &("comparing what was sent".to_owned(), Unit::Keys, 100)));
+    assert_eq!((&*phases[1].0, phases[1].2), ("loading", rdb.len() as u64), "{phases:?}");
 }

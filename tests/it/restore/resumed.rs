@@ -135,3 +135,55 @@ fn a_restore_that_was_killed_while_it_was_proven_names_the_line_that_proves_it()
     let (_, answer) = with(&[&line[..], &["--resume"]].concat()).json();
     assert!(!answer["error"].to_string().contains("was written"), "{answer}");
 }
+
+#[test]
+fn what_was_written_before_is_not_said_to_be_there_once_the_target_holds_fewer_keys() {
+    let (Some(source), Some(target)) = (RedisServer::start(), RedisServer::start()) else { return };
+    source.fill(500, 50);
+    source.ok(&["SET", "short", "v", "EX", "1000"]);
+    let store = S3Server::start();
+    let state = tempfile::tempdir().unwrap();
+    let with = |words: &[&str]| {
+        let run = RedisOps::new().args(words).env("XDG_STATE_HOME", state.path());
+        store.env().into_iter().fold(run, |run, (name, value)| run.env(&name, value))
+    };
+    let place = store.location("redis");
+    assert_eq!(with(&["backup", "-i", &source.url(), "--name", "prod", "-r", &place]).run().code, 0);
+    let url = target.url();
+    let line =
+        ["restore", "-r", &place, "--backup-id", "prod/latest", "--target-instance", &url, "--method", "restore"];
+    store.behave(Manners { dumps_take: Duration::from_secs(2), ..Manners::default() });
+    let mut running = with(&line).spawn();
+    running.wait_until_it_says("comparing the target with the backup");
+    running.signal("KILL");
+    running.wait();
+    store.behave(Manners::default());
+    let over = ["--on-conflict", "replace", "--no-safety-backup"];
+    let said = |more: &[&str]| {
+        let run = with(&[&line[..], more].concat()).run();
+        run.everything().contains("all of the backup was written")
+    };
+    let ways: [&[&str]; 4] = [
+        &["--plan"],
+        &["--resume"],
+        &["--resume", "--plan"],
+        &["--on-conflict", "replace", "--no-safety-backup", "--plan"],
+    ];
+    for more in ways {
+        assert!(said(more), "{more:?}");
+    }
+    // A key that has expired since is no loss.
+    target.ok(&["PEXPIRE", "short", "1"]);
+    target.wait_for("the expiry", |target| target.ok(&["EXISTS", "short"]) == "0");
+    assert!(said(&["--plan"]));
+    target.ok(&["DEL", "key:1"]);
+    for more in ways {
+        assert!(!said(more), "one key is gone: {more:?}");
+    }
+    target.ok(&["FLUSHALL"]);
+    target.ok(&["SET", "key:1", "of before"]);
+    for more in ways {
+        assert!(!said(more), "emptied: {more:?}");
+    }
+    assert_eq!(with(&[&line[..], &over, &["--yes"]].concat()).run().code, 0);
+}

@@ -109,6 +109,7 @@ pub struct Restore {
     /// How long the source is silent in the middle, the first time it is read.
     pub stalls: Option<std::time::Duration>,
     pub state: Option<PathBuf>,
+    pub progress: Arc<dyn Progress>,
 }
 
 /// Types no command line: what leads on from a restore is tried from outside.
@@ -134,6 +135,7 @@ impl Restore {
             verified: true,
             stalls: None,
             state: None,
+            progress: Arc::new(Hidden::default()),
         }
     }
 
@@ -244,6 +246,6 @@ impl Restore {
             cancel: self.cancel,
         };
         let first = self.stalls.map_or_else(|| raw(&self.rdb), |pause| raw_that_stalls(&self.rdb, pause));
-        run::run(order, first, Arc::new(Hidden::default())).await
+        run::run(order, first, self.progress).await
     }
 }

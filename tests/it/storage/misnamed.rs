@@ -156,3 +156,53 @@ fn a_plan_asks_whether_the_store_encrypts() {
     // The marker is there still, and the next backup without encryption goes through.
     assert_eq!((backup(&["--plan"], ""), backup(&[], "")), ((0, None), (0, None)));
 }
+
+#[test]
+fn a_link_that_leads_nowhere_is_named_with_where_it_leads() {
+    let folder = tempfile::tempdir().unwrap();
+    let (link, gone) = (folder.path().join("link"), folder.path().join("gone/deep"));
+    std::os::unix::fs::symlink(&gone, &link).unwrap();
+    let words = format!("{} is a symbolic link to {}, which does not exist", link.display(), gone.display());
+    let source = RedisServer::start();
+    for place in [link.clone(), link.join("sub")] {
+        let place = place.display().to_string();
+        let mut lines = vec![vec!["init".to_owned(), "-r".to_owned(), place.clone()]];
+        if let Some(source) = &source {
+            let url = source.url();
+            for more in [&[][..], &["--plan"]] {
+                let line = [&["backup", "-i", &url, "--name", "prod", "-r", &place][..], more].concat();
+                lines.push(line.into_iter().map(str::to_owned).collect());
+            }
+        }
+        for line in lines {
+            let (code, answer) = RedisOps::new().args(&line).json();
+            let error = &answer["error"];
+            assert!(code == 2 && error.to_string().contains(&words), "{line:?}: {answer:#}");
+            let hint = format!("create {}, remove the link, or name another folder", gone.display());
+            assert_eq!(error["hint"], hint, "{line:?}: {answer:#}");
+        }
+        for command in ["list", "status"] {
+            let (code, answer) = RedisOps::new().args([command, "-r", &place]).json();
+            assert!(code == 3 && answer["error"].to_string().contains(&words), "{command}: {answer:#}");
+        }
+    }
+    // What the hint says leads through.
+    std::fs::create_dir_all(&gone).unwrap();
+    let place = link.join("sub").display().to_string();
+    assert_eq!(RedisOps::new().args(["init", "-r", &place]).run().code, 0);
+    assert!(gone.join("sub/redis-ops-repository.json").exists());
+}
+
+#[test]
+fn a_folder_in_the_place_of_the_marker_is_named_as_that() {
+    let folder = tempfile::tempdir().unwrap();
+    let marker = folder.path().join("redis-ops-repository.json");
+    std::fs::create_dir(&marker).unwrap();
+    let place = folder.path().display().to_string();
+    let (code, answer) = RedisOps::new().args(["init", "-r", &place]).json();
+    let error = answer["error"].to_string();
+    assert!(code == 2 && error.contains("redis-ops-repository.json is a folder"), "{answer:#}");
+    assert!(answer["error"]["hint"].as_str().is_some_and(|hint| hint.starts_with("remove or rename it")), "{answer:#}");
+    std::fs::remove_dir(&marker).unwrap();
+    assert_eq!(RedisOps::new().args(["init", "-r", &place]).run().code, 0);
+}

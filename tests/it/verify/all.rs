@@ -158,3 +158,29 @@ fn cron_monitoring_and_ci_get_what_they_read() {
     let run = verify(&folder, &["--backup-id", "1999-01-01", "--format", "junit"]).run();
     assert!(run.code == 3 && run.text().contains("errors=\"1\""), "{}", run.everything());
 }
+
+#[test]
+fn a_walk_tells_unreadable_manifests_and_missing_ones_from_damage() {
+    let Some(server) = RedisServer::start() else { return };
+    server.fill(10, 10);
+    let (folder, damaged) = repository_of(&server);
+    let [unreadable, left] = [0, 1].map(|_| backup_into(&folder, &server));
+    backup_into(&folder, &server);
+    let path = |id: &str, name: &str| folder.path().join("prod").join(id).join(name);
+    fs::write(path(&damaged, "dump.rdb.gz"), b"not this").unwrap();
+    fs::write(path(&unreadable, "manifest.json"), b"{}").unwrap();
+    fs::remove_file(path(&left, "manifest.json")).unwrap();
+    let run = verify(&folder, &["--all", "--level", "checksum"]).run();
+    let words = "3 of 3 backups verified at level checksum, 1 good, 1 damaged, 1 with an unreadable manifest; 1 backup has no manifest: `redis-ops list` shows it";
+    assert!(run.code == 2 && run.text().replace('\n', " ").contains(words), "{}", run.everything());
+    let (_, answer) = verify(&folder, &["--all", "--level", "checksum"]).json();
+    let checked = &answer["checked"];
+    let counts = ["damaged", "unreadable", "left"].map(|name| checked[name].as_u64().unwrap());
+    assert_eq!(counts, [2, 1, 1], "{answer:#}");
+    // Nobody knows who has begun it.
+    fs::write(path(&left, "begun.json"), b"{}").unwrap();
+    let run = RedisOps::new().args(["list", "-r", &folder.text()]).run();
+    assert!(run.text().contains("by an unknown process") && !run.text().contains("on an unknown"), "{}", run.text());
+    let run = RedisOps::new().args(["status", "-r", &folder.text()]).run();
+    assert!(!run.text().contains("on an unknown host"), "{}", run.text());
+}

@@ -294,3 +294,28 @@ fn a_key_that_stands_there_twice_is_named() {
     let found = &finding(&json, "duplicate_key")["evidence"];
     assert_eq!((code, &found["keys"], &found["first"]), (2, &1.into(), &Value::Null), "{json:#}");
 }
+
+#[test]
+fn a_note_about_a_library_names_it_and_what_tells_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("libraries.rdb");
+    let mut rdb = b"REDIS0010".to_vec();
+    for name in ["lib1", "lib2", "lib3"] {
+        let body = if name == "lib1" { "" } else { "local i = 0 while i < 3 do i = i + 1 end\n" };
+        let code = format!("#!lua name={name}\n{body}redis.register_function('{name}', function() return 1 end)");
+        rdb.extend([&[0xf5, 0x40 | (code.len() >> 8) as u8, code.len() as u8], code.as_bytes()].concat());
+    }
+    rdb.extend(b"\xfe\x00\x00\x03key\x01v\xff");
+    rdb.extend(redis_ops::rdb::crc64(&rdb).to_le_bytes());
+    std::fs::write(&path, rdb).unwrap();
+    let file = path.display().to_string();
+    let run = RedisOps::new().args(["verify", "--file", &file]).run();
+    let text = run.text();
+    let line = text.lines().find(|line| line.contains("function_may_not_end")).unwrap_or_default();
+    assert!(run.code == 0 && line.contains("first lib2, lib3"), "{}", run.everything());
+    assert!(text.contains("is good: ") && text.contains("above, `--level drill` tells"), "{text}");
+    let (_, answer) = RedisOps::new().args(["verify", "--file", &file]).json();
+    let findings = answer["findings"].as_array().unwrap();
+    let finding = findings.iter().find(|finding| finding["id"] == "function_may_not_end").unwrap();
+    assert_eq!(finding["evidence"]["first"][0]["library"], "lib2", "{answer:#}");
+}

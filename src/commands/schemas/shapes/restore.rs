@@ -71,6 +71,8 @@ pub(super) fn restored() -> Value {
     let functions = object(&[
         ("restored", count()),
         ("skipped", count()),
+        ("not_selected", described(count(), "of those skipped: left out by choice")),
+        ("differing", described(count(), "of those skipped: the target has other code of that name")),
         ("failed", count()),
         ("lost", count()),
         (
@@ -168,6 +170,13 @@ pub(super) fn restored() -> Value {
             ),
         ),
         ("functions", functions),
+        (
+            "differing_libraries",
+            described(
+                list(text()),
+                "the first function libraries of the target that stayed and differ from the backup's",
+            ),
+        ),
         ("restored_by_database", described(map(count()), "keys that the target accepted: some may have expired since")),
         ("taken_back", maybe(taken_back)),
         ("target", target),
@@ -187,6 +196,7 @@ pub(super) fn written() -> Value {
         ("restored", count()),
         ("files", list(text())),
         ("bytes", count()),
+        ("expired", described(count(), "keys in the file that have expired: a primary drops them when it loads it")),
         ("warnings", list(text())),
         ("trailing_bytes", count()),
         ("findings", list(shape("structure_finding"))),

@@ -19,6 +19,8 @@ pub(in crate::commands) fn verify() -> Fields {
         ("backups", described(count(), "verified now")),
         ("of", described(count(), "published in the repository")),
         ("damaged", count()),
+        ("unreadable", described(count(), "of those damaged: the manifest cannot be read")),
+        ("left", described(count(), "backups without a manifest, which were not verified")),
     ]);
     let seconds = object(&[("fetch", number()), ("load", number()), ("compare", number())]);
     let drill = object(&[

@@ -40,6 +40,8 @@ pub struct Named {
     /// Database and name of the key, the latter cut after [`NAME_KEPT`] bytes (empty: of a key that stands there
     /// twice it is not known); `None`: it belongs to the file.
     pub key: Option<(u64, Vec<u8>)>,
+    /// The name of the function library, cut after [`NAME_KEPT`] bytes; `None`: it belongs to none, or has none that can be read.
+    pub library: Option<Vec<u8>>,
     /// The two numbers of the first one, as in [`Oddity::numbers`].
     pub numbers: Option<(u64, u64)>,
 }
@@ -54,6 +56,7 @@ impl Oddities {
                 what: oddity.what,
                 offset: oddity.offset,
                 key: oddity.owner.map(|owner| (owner.database, owner.key[..owner.key.len().min(NAME_KEPT)].to_vec())),
+                library: oddity.library.map(|name| name[..name.len().min(NAME_KEPT)].to_vec()),
                 numbers: oddity.numbers,
             });
         }

@@ -12,6 +12,8 @@ const REMEMBERED: usize = 1 << 16;
 #[derive(Debug, Default)]
 pub struct Libraries {
     names: HashSet<Vec<u8>>,
+    /// Of the library that was judged last; empty: it has none that can be read.
+    last: Vec<u8>,
     count: u64,
 }
 
@@ -24,10 +26,12 @@ impl Libraries {
     /// Judges the next library by its first line (Redis `functions.c`, `functionExtractLibMetaData`), and whether its name is new.
     pub fn judge(&mut self, source: &[u8]) -> Option<(OddityKind, &'static str)> {
         self.count += 1;
+        self.last.clear();
         let name = match name(source) {
             Ok(name) => name,
             Err(what) => return Some((OddityKind::FunctionHeader, what)),
         };
+        self.last.extend_from_slice(name.unwrap_or_default());
         if let Some(name) = name
             && self.names.len() < REMEMBERED
             && !self.names.insert(name.to_vec())
@@ -36,6 +40,16 @@ impl Libraries {
         }
         let kind = of_code(source)?;
         Some((kind, kind.words()))
+    }
+
+    /// What comes next is a library that is not judged.
+    pub fn forget_last(&mut self) {
+        self.last.clear();
+    }
+
+    /// The name of the library that was judged last; `None`: it has none that can be read.
+    pub fn last(&self) -> Option<&[u8]> {
+        Some(self.last.as_slice()).filter(|name| !name.is_empty())
     }
 }
 

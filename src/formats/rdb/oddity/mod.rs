@@ -41,6 +41,8 @@ pub struct Oddity<'a> {
     pub offset: u64,
     /// The key that it belongs to; `None`: to the file.
     pub owner: Option<Owner<'a>>,
+    /// The name of the function library that it belongs to, where it has one that can be read; `None`: to none.
+    pub library: Option<&'a [u8]>,
     /// As the file says and as it is (entries of a stream); or how often (duplicates) and 0.
     pub numbers: Option<(u64, u64)>,
 }

@@ -84,7 +84,14 @@ impl Scanner {
         let odd = [(is_negative, OddityKind::NegativeExpiry), (expires_twice, OddityKind::ExpiryTwice)];
         for (_, kind) in odd.into_iter().filter(|(is_odd, _)| *is_odd) {
             if let Whose::Told(owner) = self.whose.whose() {
-                visit.oddity(&Oddity { kind, what: kind.words(), offset: value_offset, owner, numbers: None });
+                visit.oddity(&Oddity {
+                    kind,
+                    what: kind.words(),
+                    offset: value_offset,
+                    owner,
+                    library: None,
+                    numbers: None,
+                });
             }
         }
         if interest.raw {
@@ -172,6 +179,7 @@ impl Scanner {
             }
             opcode::FUNCTION_PRE_GA => {
                 self.old_function(cursor, visit)?;
+                self.whose.libraries.forget_last();
                 self.function_end(Some((OddityKind::OldFunction, OddityKind::OldFunction.words())), at, visit);
             }
             opcode::MODULE_AUX => {
@@ -218,17 +226,18 @@ impl Scanner {
         visit: &mut V,
     ) {
         if self.whose.is_told {
-            visit.oddity(&Oddity { kind, what, offset, owner: None, numbers });
+            visit.oddity(&Oddity { kind, what, offset, owner: None, library: None, numbers });
         }
     }
 
     /// A library was read: counts it, and tells what is odd.
     fn function_end<V: Visit>(&mut self, judged: Option<(OddityKind, &'static str)>, at: u64, visit: &mut V) {
         self.tools.needs.function();
-        if let Some((kind, what)) = judged {
-            self.odd(kind, what, at, None, visit);
+        let not_run = OddityKind::FunctionNotRun;
+        for (kind, what) in judged.into_iter().chain([(not_run, not_run.words())]).filter(|_| self.whose.is_told) {
+            let library = self.whose.libraries.last();
+            visit.oddity(&Oddity { kind, what, offset: at, owner: None, library, numbers: None });
         }
-        self.odd(OddityKind::FunctionNotRun, OddityKind::FunctionNotRun.words(), at, None, visit);
     }
 
     /// A function library of the release candidates becomes one of today, as Redis 7.0 did it.

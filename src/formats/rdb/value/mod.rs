@@ -153,7 +153,7 @@ impl<V: Visit> Teller<'_, V> {
             Whose::Strict if kind.is_damage() => Err(Stop::corrupt(offset, what)),
             Whose::Strict => Ok(()),
             Whose::Told(owner) => {
-                self.visit.oddity(&Oddity { kind, what, offset, owner, numbers });
+                self.visit.oddity(&Oddity { kind, what, offset, owner, library: None, numbers });
                 Ok(())
             }
         }

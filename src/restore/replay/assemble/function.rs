@@ -11,6 +11,8 @@ enum Next {
     Replace,
     /// It stands there as it is in the backup: the interrupted run has loaded it.
     IsThere,
+    /// It stood there as it is in the backup before the restore began.
+    WasThere,
     /// Somebody else has loaded another one of this name.
     IsOfOthers,
 }
@@ -18,8 +20,11 @@ enum Next {
 impl Libraries {
     fn next(&self, source: &[u8], existing: Existing) -> Next {
         let found = match self {
+            Self::Stay(sources) if sources.get(name_of(source)).is_some_and(|found| found == source) => {
+                return Next::WasThere;
+            }
             Self::Are(sources) => sources.get(name_of(source)),
-            Self::OfOthers | Self::Unknown => None,
+            Self::Stay(_) | Self::OfOthers | Self::Unknown => None,
         };
         match (found, existing) {
             (Some(found), _) if found == source => Next::IsThere,
@@ -37,6 +42,7 @@ pub fn send(outbox: &mut Outbox, plan: &Plan, source: &[u8]) {
     let functions = &mut outbox.batch.tally.functions;
     if !plan.choices.selection.is_everything() {
         functions.skipped += 1;
+        functions.not_selected += 1;
         return;
     }
     if !plan.format.has_functions() {
@@ -48,6 +54,10 @@ pub fn send(outbox: &mut Outbox, plan: &Plan, source: &[u8]) {
         Next::Replace => true,
         Next::IsThere => {
             functions.restored += 1;
+            return;
+        }
+        Next::WasThere => {
+            functions.skipped += 1;
             return;
         }
         Next::IsOfOthers => {

@@ -44,11 +44,11 @@ pub struct Plan {
     pub token: u64,
     /// How long a temporary key lives without another chunk.
     pub temporary_ttl: Duration,
-    /// Function libraries that stand in the target where an interrupted restore goes on.
+    /// Function libraries that stand in the target, where that decides what is sent.
     pub libraries: Libraries,
 }
 
-/// Function libraries of the target, before an interrupted restore goes on.
+/// Function libraries of the target, before a restore begins.
 #[derive(Debug, Clone, Default)]
 pub enum Libraries {
     /// No restore was interrupted: nothing of the backup can be among them.
@@ -56,6 +56,8 @@ pub enum Libraries {
     OfOthers,
     /// The target does not say.
     Unknown,
-    /// Their sources, by name.
+    /// Their sources, by name, where an interrupted restore goes on: it may have loaded some of them.
     Are(BTreeMap<Vec<u8>, Vec<u8>>),
+    /// Their sources, by name, where a restore begins that leaves them as they are.
+    Stay(BTreeMap<Vec<u8>, Vec<u8>>),
 }

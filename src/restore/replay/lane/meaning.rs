@@ -124,7 +124,9 @@ pub(super) fn note(
         What::Whole => open.failed(command, key, error),
         // FUNCTION LOAD has no code of its own for a name that is taken.
         What::Function { again, .. } if shared.skip_existing && error.contains("already exists") => {
-            open.tally.functions.skipped += u64::from(!again);
+            if !again {
+                open.tally.library_differs(key);
+            }
             return None;
         }
         What::Function { again, .. } if shared.accept_loss => open.tally.functions.lost += u64::from(!again),

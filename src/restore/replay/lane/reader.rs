@@ -17,6 +17,10 @@ use crate::restore::replay::replies::{Replies, Reply};
 const READ_AT_ONCE: usize = 64 * 1024;
 
 /// A command that waits for its reply; its name is in the batch at the front.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "few are on their way, and a box each would be an allocation for every batch"
+)]
 #[derive(Debug)]
 enum Waiting {
     Batch { batch: Batch, at: usize },

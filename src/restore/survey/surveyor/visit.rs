@@ -93,6 +93,7 @@ impl Visit for Surveyor {
             }
             Wanted::Yes { database, expire_ms } => {
                 survey.wanted += 1;
+                self.scales.begin(entry, expire_ms.is_some());
                 // Nearly always the same few.
                 if !survey.goes_to.contains(&database) {
                     survey.goes_to.insert(database);
@@ -121,11 +122,13 @@ impl Visit for Surveyor {
                 }
             }
         }
-        let looked_into = self.unpacked.is_some() || self.living.is_some() || self.stream.is_some();
+        let weighed = self.wanted && self.scales.is_exact;
+        let looked_into = weighed || self.unpacked.is_some() || self.living.is_some() || self.stream.is_some();
         Interest { raw: false, pieces: matches!(self.key_type, KeyType::Module(_)) || looked_into }
     }
 
     fn piece(&mut self, piece: Piece<'_>) {
+        self.scales.piece(&piece);
         match piece {
             Piece::Module(id) => self.key_type = KeyType::of_module(id),
             Piece::String(bytes) => {
@@ -147,6 +150,7 @@ impl Visit for Surveyor {
     }
 
     fn part(&mut self, part: Part<'_>) {
+        self.scales.part(&part);
         match (part, &mut self.stream) {
             (Part::Begin { what: PartOf::HashField { expire_ms }, .. }, _) => self.note_field(expire_ms),
             (Part::Begin { length, .. }, Some(stream)) => stream.long(length),
@@ -194,6 +198,9 @@ impl Visit for Surveyor {
             survey.vector_sets.push(FailedKey::new(database, &self.name, Loss::Module.words()));
         }
         survey.wanted_bytes += end.raw_length;
+        if self.living != Some(false) && !is_empty {
+            self.scales.end(self.key_type, end, &mut survey.sent);
+        }
         let length = self.unpacked.take().unwrap_or(end.raw_length);
         if let Some(database) = named_in.filter(|_| self.key_type == KeyType::String)
             && length > self.longest
