@@ -67,7 +67,8 @@ fn without_colours(raw: &str) -> String {
                 // A sequence of parameters ends with a letter; a title ends with a bell, or with a sequence of its own.
                 Some('[') => drop(characters.by_ref().find(|end| ('@'..='~').contains(end))),
                 Some(']') => {
-                    if characters.by_ref().find(|end| matches!(end, '\u{7}' | '\u{1b}')) == Some('\u{1b}') {
+                    let end = characters.by_ref().find(|end| matches!(end, '\u{7}' | '\u{1b}'));
+                    if end == Some('\u{1b}') {
                         characters.next();
                     }
                 }

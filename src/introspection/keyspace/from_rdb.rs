@@ -77,7 +77,7 @@ impl RdbProfile {
 
     /// The allocator of the server that sends the RDB, `mem_allocator` of INFO: no file tells it.
     #[must_use]
-    pub fn from_allocator(mut self, name: &str) -> Self {
+    pub fn with_allocator(mut self, name: &str) -> Self {
         self.allocator = Some(name.to_owned());
         self
     }
