@@ -255,7 +255,8 @@ fn unreachable(error: &ConnectError, level: Level) -> Health {
         },
         other => other.code(),
     };
-    let stalled = matches!(&error.fault, ConnectFault::Timeout { phase: Phase::Auth | Phase::Ping, .. });
+    let stalled =
+        matches!(&error.fault, ConnectFault::Timeout { phase: Phase::Handshake | Phase::Auth | Phase::Ping, .. });
     let why =
         if stalled { " (it accepts connections: a long command, `CLIENT PAUSE`, or a stalled process)" } else { "" };
     let mut health = down(code, format!("{error}{why}"), None);

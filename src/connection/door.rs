@@ -20,7 +20,8 @@ impl Door {
 
     /// The fault, or a better one: why the first words were not answered.
     pub(super) async fn explain(&self, fault: ConnectFault) -> ConnectFault {
-        let closed = matches!(fault, ConnectFault::Disconnected { phase: Phase::Auth | Phase::Ping });
+        let closed =
+            matches!(fault, ConnectFault::Disconnected { phase: Phase::Handshake | Phase::Auth | Phase::Ping });
         match (&self.ours, self.peer) {
             // With TLS 1.3 the verdict on our certificate comes after our side of the handshake is done, and may be lost.
             (Some(ours), _) if closed && ours.is_missed() => {

@@ -39,7 +39,7 @@ pub(super) async fn greet(
     let late = |phase| ConnectFault::Timeout { phase, after: node.timeout };
 
     let begun = Instant::now();
-    timeout_at(deadline, introduce(&mut wire, node)).await.map_err(|_| late(Phase::Auth))??;
+    timeout_at(deadline, introduce(&mut wire, node)).await.map_err(|_| late(first_words(node)))??;
     phases.auth = begun.elapsed();
 
     let begun = Instant::now();
@@ -71,7 +71,7 @@ pub(super) async fn ask_at_once(
     // As in `introduce`: a reason to refuse us may be there to be read although sending failed.
     let _ = wire.send(&commands).await;
     for step in &steps {
-        let reply = wire.read_reply().await.map_err(|error| broken(wire, &error, Phase::Auth))?;
+        let reply = wire.read_reply().await.map_err(|error| broken(wire, &error, first_words(node)))?;
         judge(step, &reply, node)?;
     }
     let mut answers = Vec::with_capacity(questions.len());
@@ -83,6 +83,11 @@ pub(super) async fn ask_at_once(
         answers.push(answer);
     }
     Ok(answers)
+}
+
+/// What the first commands are for: a server without a password authenticates nobody.
+fn first_words(node: &Node) -> Phase {
+    if node.credentials.password.is_some() { Phase::Auth } else { Phase::Handshake }
 }
 
 /// `AUTH` and `SELECT`, as far as they are needed.
@@ -123,7 +128,7 @@ async fn introduce(wire: &mut Wire, node: &Node) -> Result<(), ConnectFault> {
     // then, and the reason is there to be read all the same.
     let _ = wire.send(&commands).await;
     for step in &steps {
-        let reply = wire.read_reply().await.map_err(|error| broken(wire, &error, Phase::Auth))?;
+        let reply = wire.read_reply().await.map_err(|error| broken(wire, &error, first_words(node)))?;
         judge(step, &reply, node)?;
     }
     Ok(())

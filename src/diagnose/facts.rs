@@ -202,7 +202,9 @@ impl List<'_> {
         self.text("rdb_last_bgsave_status", "last save");
         self.add("seconds_since_save", "since last save", Shown::Seconds, age);
         self.number("rdb_changes_since_last_save", "changes since last save", Shown::Count);
-        self.number("rdb_last_cow_size", "copied on write", Shown::Bytes);
+        // 0 where nothing was saved since the start.
+        let copied = self.info().u64("rdb_last_cow_size").filter(|bytes| *bytes > 0);
+        self.add("rdb_last_cow_size", "copied on write", Shown::Bytes, copied.map(Value::from));
         self.add("save", "save", Shown::Plain, save);
         self.add("appendonly", "append-only file", Shown::Plain, append);
         self.number("aof_current_size", "append-only file size", Shown::Bytes);

@@ -83,10 +83,12 @@ fn worst_of(report: &Report, root: &Finding) -> Severity {
     symptoms.map(|finding| finding.severity).fold(root.severity, Severity::max)
 }
 
-/// The first three pieces of evidence.
+/// The first three pieces of evidence. Of a log what it says is the cause, and not how often and when.
 fn short_evidence(finding: &Finding, show: &dyn Fn(&str, &Value) -> String) -> String {
-    let parts: Vec<String> =
-        finding.evidence.iter().take(3).map(|(name, value)| format!("{name} {}", show(name, value))).collect();
+    let of_a_log = finding.evidence.contains_key("says");
+    let telling =
+        finding.evidence.iter().filter(|(name, _)| !(of_a_log && matches!(name.as_str(), "lines" | "first" | "last")));
+    let parts: Vec<String> = telling.take(3).map(|(name, value)| format!("{name} {}", show(name, value))).collect();
     parts.join(", ")
 }
 

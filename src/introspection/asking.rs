@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 
 use super::gate::{Ask, Gate};
-use super::host::{HostFacts, Processor};
+use super::host::{self, HostFacts, Processor};
 use super::keyspace::{self, Met, Pass};
 use super::ours::Ours;
 use super::part::Part;
@@ -57,12 +57,12 @@ pub async fn take(asker: &mut dyn Ask, options: &Options, phases: Wire) -> Resul
     let begun = Instant::now();
     let mut snapshot = Snapshot::from_info(first, options.now);
     snapshot.path = options.path;
+    let process = host::process_of(&snapshot.info).filter(|_| options.path.local);
     ask_the_rest(&mut gate, options, &mut snapshot).await?;
     if options.pings {
         let mut wire = phases;
-        let server = snapshot.info.u64("process_id").filter(|_| options.path.local);
         let rest = options.window.saturating_sub(begun.elapsed());
-        ping(&mut gate, rest, Processor::of(server), &mut wire).await?;
+        ping(&mut gate, rest, Processor::of(process), &mut wire).await?;
         snapshot.wire = Part::Got(wire);
     }
     if !options.window.is_zero() {
@@ -74,7 +74,7 @@ pub async fn take(asker: &mut dyn Ask, options: &Options, phases: Wire) -> Resul
         entries.retain(|entry| entry.name != OWN_NAME);
     }
     if options.path.local {
-        let mut host = HostFacts::read(snapshot.info.u64("process_id"));
+        let mut host = HostFacts::read(process);
         if options.pauses {
             host = blocking::run(move || {
                 host.measure_pauses(PAUSES_FOR);

@@ -1,6 +1,7 @@
 //! The machine below the server, where it is ours: what `/sys` and `/proc` say.
 
 mod containers;
+mod process;
 mod processor;
 
 use std::fs;
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+pub(super) use process::process_of;
 pub(super) use processor::Processor;
 
 /// Settings of the kernel that a server suffers from. `None` where they cannot be read.
@@ -37,12 +39,10 @@ pub struct HostFacts {
 }
 
 impl HostFacts {
-    /// Reads them. `process` is the server's process id, as INFO says it; it may be one of another name space, so its
-    /// command is checked.
+    /// Reads them. `process` is that of the server ([`process_of`]).
     pub fn read(process: Option<u64>) -> Self {
         let text = |path: &str| fs::read_to_string(path).ok();
-        let own = process.filter(|process| is_a_server(*process));
-        let group = own.and_then(|process| text(&format!("/proc/{process}/cgroup"))).unwrap_or_default();
+        let group = process.and_then(|process| text(&format!("/proc/{process}/cgroup"))).unwrap_or_default();
         let number = |path: &str| text(path).and_then(|line| line.trim().parse().ok());
         let chosen = |line: String| line.split('[').nth(1)?.split(']').next().map(str::to_owned);
         Self {
@@ -89,12 +89,6 @@ fn waiting_in(table: &str, port: u16) -> Option<u64> {
     rows.max()
 }
 
-/// The process id may be one of another name space: its command is looked at.
-fn is_a_server(process: u64) -> bool {
-    let name = fs::read_to_string(format!("/proc/{process}/comm")).unwrap_or_default();
-    name.contains("redis") || name.contains("valkey")
-}
-
 /// Of a machine without swap nothing is swapped out.
 fn without_swap(memory: &str) -> Option<u64> {
     let total = memory.lines().find_map(|line| line.strip_prefix("SwapTotal:"))?;
@@ -103,12 +97,8 @@ fn without_swap(memory: &str) -> Option<u64> {
 
 fn swapped(process: u64) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-    let name = field("Name:")?;
-    if !name.contains("redis") && !name.contains("valkey") {
-        return None;
-    }
-    let kilobytes: u64 = field("VmSwap:")?.trim_end_matches("kB").trim().parse().ok()?;
+    let field = status.lines().find_map(|line| line.strip_prefix("VmSwap:")).map(str::trim);
+    let kilobytes: u64 = field?.trim_end_matches("kB").trim().parse().ok()?;
     kilobytes.checked_mul(1024)
 }
 

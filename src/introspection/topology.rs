@@ -89,6 +89,9 @@ pub struct ServerFacts {
     pub uptime_seconds: u64,
     /// Bytes in use by the allocator's account.
     pub used_memory: u64,
+    /// Whose allocator it uses, `jemalloc-5.3.0` or `libc`: `mem_allocator` of INFO.
+    #[serde(skip)]
+    pub allocator: String,
     /// Limit in bytes; 0 is none.
     pub maxmemory: u64,
     /// Eviction policy: `maxmemory_policy` of INFO.
@@ -144,6 +147,7 @@ impl ServerFacts {
             os: text("os"),
             uptime_seconds: number("uptime_in_seconds"),
             used_memory: number("used_memory"),
+            allocator: text("mem_allocator"),
             maxmemory: number("maxmemory"),
             maxmemory_policy: text("maxmemory_policy"),
             modules: info.modules().into_iter().map(|(name, _)| name).collect(),

@@ -20,6 +20,14 @@ pub(super) fn heading(text: &str) -> Option<&'static str> {
     marked.then(|| known::section(name)).flatten()
 }
 
+/// The section whose name stands before a field in the same line, and the rest: `Keyspace db0:keys=1,expires=0`.
+pub(super) fn behind_heading(text: &str) -> Option<(&'static str, &str)> {
+    let (word, rest) = text.trim_start_matches(['#', ' ']).split_once(' ')?;
+    let section = known::section(word.trim_end_matches(':')).filter(|section| word.starts_with(&section[..1]))?;
+    let name = rest.trim_start().split([':', '=']).next()?;
+    known::is_info(name).then_some((section, rest.trim_start()))
+}
+
 /// A line of CLIENT LIST that a terminal or a mail has broken, whole again, and how many lines it took.
 pub(super) fn wrapped_client(raw: &[&str]) -> Option<(String, usize)> {
     let begins = |text: &str| text.starts_with("id=") && text.contains("addr=");

@@ -3,6 +3,7 @@
 use crate::replies::{DeniedAccess, LatencyEvent, Reply, SlowEntry};
 
 use super::known;
+use super::markup;
 use super::raw;
 
 /// A reply, recognised.
@@ -174,22 +175,53 @@ fn of_several(reply: &Reply) -> Option<Answer> {
     (!clients.is_empty()).then_some(Answer::Clients(clients))
 }
 
-/// Texts with lines of their own: INFO as a quoted string, a line of a log within JSON.
+/// Texts with lines of their own: INFO as a quoted string, a line of a log within JSON, messages of an exported chat.
 fn texts(reply: &Reply) -> Option<Answer> {
     let mut texts = Vec::new();
-    match reply {
-        Reply::Bytes(_) => texts.extend(reply.text()),
-        Reply::Map(pairs) => {
-            let names = ["log", "message", "msg", "MESSAGE", "text", "info", "result", "stdout"];
-            texts.extend(names.iter().filter_map(|name| reply.field(name).and_then(Reply::text)));
-            // Whatever it is called: a text of several lines is an answer.
-            let others =
-                pairs.iter().filter(|(name, _)| name.text().is_none_or(|name| !names.contains(&name.as_str())));
-            texts.extend(others.filter_map(|(_, value)| value.text()).filter(|text| text.trim_end().contains('\n')));
-        }
-        _ => texts.extend(reply.items().iter().filter_map(Reply::text)),
-    }
+    gather_texts(reply, 0, &mut texts);
+    // Chats and pages keep what was written with their own marks.
+    let texts: Vec<String> = texts.into_iter().map(|text| without_escapes(markup::without_markup(text))).collect();
     (!texts.is_empty()).then_some(Answer::Texts(texts))
+}
+
+/// Names under which programs keep what was said.
+const SAID: &[&str] = &["log", "line", "message", "msg", "MESSAGE", "text", "content", "info", "result", "stdout"];
+
+fn gather_texts(reply: &Reply, depth: usize, texts: &mut Vec<String>) {
+    /// Values around a text, at most.
+    const AROUND: usize = 6;
+    match reply {
+        Reply::Bytes(_) if depth == 0 => texts.extend(reply.text()),
+        Reply::Map(pairs) => {
+            for (name, value) in pairs {
+                let is_said = name.text().is_some_and(|name| SAID.contains(&name.as_str()));
+                match value {
+                    Reply::Map(_) | Reply::Array(_) if depth < AROUND => gather_texts(value, depth + 1, texts),
+                    Reply::Map(_) | Reply::Array(_) => {}
+                    // Whatever it is called: a text of several lines is an answer.
+                    value => texts.extend(value.text().filter(|text| is_said || text.trim_end().contains('\n'))),
+                }
+            }
+        }
+        Reply::Array(items)
+            if depth == 0 && items.iter().all(|item| !matches!(item, Reply::Map(_) | Reply::Array(_))) =>
+        {
+            texts.extend(items.iter().filter_map(Reply::text));
+        }
+        Reply::Array(items) if depth < AROUND => {
+            let inner = items.iter().filter(|item| matches!(item, Reply::Map(_) | Reply::Array(_)));
+            inner.for_each(|item| gather_texts(item, depth + 1, texts));
+        }
+        _ => {}
+    }
+}
+
+/// Slack escapes three characters, and nothing else.
+fn without_escapes(text: String) -> String {
+    match text.contains("&gt;") || text.contains("&lt;") || text.contains("&amp;") {
+        true => markup::with_entities(&text),
+        false => text,
+    }
 }
 
 #[cfg(test)]
@@ -248,6 +280,16 @@ mod tests {
                 matches!(of(text), Some(Answer::Info(fields)) if fields == [("used_memory".into(), "1".into())]),
                 "{text}"
             );
+        }
+        for text in [
+            r#"[{"type": "message", "user": "U1", "text": "used_memory:1\nrole:master"}]"#,
+            r#"{"value": [{"body": {"contentType": "html", "content": "<p>used_memory:1<br>role:master</p>"}}]}"#,
+            r#"{"labels": {"app": "redis"}, "line": "used_memory:1\nrole:master", "timestamp": "2026"}"#,
+        ] {
+            let answer = of(text);
+            let Some(Answer::Texts(texts)) = &answer else { panic!("{text}: {answer:?}") };
+            assert_eq!(texts.len(), 1, "{texts:?}");
+            assert_eq!(texts[0].trim(), "used_memory:1\nrole:master");
         }
         assert_eq!(of("[1, 2]").and_then(|answer| matches!(answer, Answer::Slowlog(_)).then_some(())), None);
     }

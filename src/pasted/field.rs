@@ -6,6 +6,41 @@ use super::known;
 ///
 /// `within`: the line before was one, so that a name nobody knows is a field, too.
 pub(super) fn parse(line: &str, within: bool) -> Option<(String, String)> {
+    named(line, within).or_else(|| titled(line))
+}
+
+/// `Used Memory: 1.05 GB`, `Connected clients  5`: the name as a window shows it, or with blanks where a scan has lost the underscores.
+fn titled(line: &str) -> Option<(String, String)> {
+    /// Words of a name, at most.
+    const WORDS: usize = 5;
+    let line = line.replacen(':', " : ", 1);
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let is_word = |word: &&str| word.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let of_name = words.iter().take(WORDS).take_while(|word| is_word(word)).count();
+    // One word alone is the beginning of a sentence, unless it is written as a title: `Maxmemory 10.0 MB`.
+    let is_title = words.first().is_some_and(|word| word.starts_with(|letter: char| letter.is_ascii_uppercase()));
+    let names = (if is_title { 1 } else { 2 }..=of_name)
+        .rev()
+        .map(|count| (count, words[..count].join("_").to_ascii_lowercase()));
+    // A version in words is what people say of INFO that comes below.
+    let (count, name) = names.filter(|(_, name)| name != "redis_version").find(|(_, name)| known::is_info(name))?;
+    let value = words[count..].join(" ");
+    let value = value.trim_start_matches([':', '=', '|', ' ']);
+    let number = |word: &str| word.starts_with(|character: char| character.is_ascii_digit());
+    // `5`, `12 345`, `1.05 GB`, `7.0.15`; a sentence goes on.
+    let rest: Vec<&str> = value.split(' ').collect();
+    let is_value = match rest.as_slice() {
+        [one] => number(one) || VALUES.contains(one),
+        [.., unit] if size(&format!("1{unit}")).is_some() => rest[..rest.len() - 1].iter().all(|word| number(word)),
+        words => words.iter().all(|word| number(word)),
+    };
+    is_value.then(|| (name, value.to_owned()))
+}
+
+/// Words that values are.
+const VALUES: &[&str] = &["ok", "err", "up", "down", "noeviction", "master", "slave", "fail"];
+
+fn named(line: &str, within: bool) -> Option<(String, String)> {
     let line = line.trim().trim_start_matches("- ").trim_start_matches("* ").trim_start_matches('\\');
     let line = line.trim_start_matches(['{', '[']).trim_start();
     let end = line.find(|character: char| !(character.is_ascii_alphanumeric() || "_-.\"'`*".contains(character)))?;
@@ -39,12 +74,11 @@ pub(super) fn parse(line: &str, within: bool) -> Option<(String, String)> {
 
 /// The value where names and values stand in two columns: `used_memory,1024`, `used_memory   1024`.
 fn in_a_column<'a>(name: &str, rest: &'a str) -> Option<&'a str> {
-    const WORDS: &[&str] = &["ok", "err", "up", "down", "noeviction", "master", "slave", "fail"];
     let value = rest.strip_prefix([',', ';', ' '])?.trim();
     // A sentence may begin with the name of a field: its value is a number, or one of the words that values are.
     let plain = value.trim_matches('"');
     let is_value = plain.starts_with(|character: char| character.is_ascii_digit())
-        || WORDS.contains(&plain)
+        || VALUES.contains(&plain)
         || plain.starts_with("allkeys-")
         || plain.starts_with("volatile-")
         || plain.starts_with("keys=");
@@ -70,6 +104,36 @@ pub(super) fn value(name: &str, text: &str) -> String {
         return bytes.to_string();
     }
     grouped(text).or_else(|| pairs(text)).unwrap_or_else(|| text.to_owned())
+}
+
+/// A value that a scan has read from a picture, with digits for the letters that look like them: `l048576`, `maxmemory:O`; `None` where
+/// it is as it should be.
+pub(super) fn scanned(name: &str, text: &str) -> Option<String> {
+    let digits = |text: &str, alone: bool| -> Option<String> {
+        let is_one = |character: char| character.is_ascii_digit() || "lIOo|.".contains(character);
+        let sound =
+            !text.is_empty() && text.chars().all(is_one) && (alone || text.contains(|c: char| c.is_ascii_digit()));
+        let plain = text.replace(['l', 'I', '|'], "1").replace(['O', 'o'], "0");
+        (sound && plain != text && !text.ends_with('.')).then_some(plain)
+    };
+    if name == "role" {
+        return (text == "rnaster").then(|| "master".to_owned());
+    }
+    if !text.contains('=') {
+        return digits(text, is_size(name));
+    }
+    let mut changed = false;
+    let parts: Vec<String> = text
+        .split(',')
+        .map(|part| match part.split_once('=').and_then(|(name, value)| Some((name, digits(value, false)?))) {
+            Some((name, value)) => {
+                changed = true;
+                format!("{name}={value}")
+            }
+            None => part.to_owned(),
+        })
+        .collect();
+    changed.then(|| parts.join(","))
 }
 
 /// `keys=27,113, expires=0` as `keys=27113,expires=0`; `None` where that are no pairs, or nothing stands in them that should not.
@@ -194,6 +258,11 @@ mod tests {
             ("maxmemory_policy allkeys-lru", ("maxmemory_policy", "allkeys-lru")),
             ("db0,keys=1,expires=0", ("db0", "keys=1,expires=0")),
             ("db0: keys=27,113, expires=0", ("db0", "keys=27,113, expires=0")),
+            ("Used Memory: 1.05 GB", ("used_memory", "1.05 GB")),
+            ("Connected clients  5", ("connected_clients", "5")),
+            ("Total Commands Processed : 12 345 678", ("total_commands_processed", "12 345 678")),
+            ("used memory rss:1024", ("used_memory_rss", "1024")),
+            ("Maxmemory 10.0 MB", ("maxmemory", "10.0 MB")),
         ] {
             assert_eq!(parse(line, false), Some((field.0.into(), field.1.into())), "{line}");
         }
@@ -204,6 +273,8 @@ mod tests {
             "https://x.example/used_memory:1",
             "role: it takes writes",
             "used_memory is what counts",
+            "Used memory is what counts",
+            "used memory 5 is too much",
             "used_memory 1024 is too much",
             "role model",
             "# Memory",
@@ -211,6 +282,24 @@ mod tests {
             ":",
         ] {
             assert_eq!(parse(line, false), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn letters_that_a_scan_took_for_digits_are_digits() {
+        for (name, text, expected) in [
+            ("used_memory", "l048576", Some("1048576")),
+            ("maxmemory", "O", Some("0")),
+            ("db0", "keys=l0,expires=0,avg_ttl=lO0", Some("keys=10,expires=0,avg_ttl=100")),
+            ("role", "rnaster", Some("master")),
+            ("mem_fragmentation_ratio", "l.5O", Some("1.50")),
+            ("used_memory", "1048576", None),
+            ("mem_allocator", "libc", None),
+            ("role", "slave", None),
+            ("os", "Ol", None),
+            ("slave0", "ip=10.0.0.2,port=6379,state=online", None),
+        ] {
+            assert_eq!(scanned(name, text).as_deref(), expected, "{name} {text}");
         }
     }
 

@@ -33,9 +33,16 @@ pub(super) fn fields(text: &str) -> Option<Vec<(String, String)>> {
     let ends = names.iter().skip(1).map(|name| name.begin).chain([text.len()]);
     let pairs = names.iter().zip(ends).filter(|(name, _)| known(name)).map(|(name, end)| {
         let value = text[name.value..end].trim_matches(|c: char| c.is_whitespace() || ",;{}[]()\"'`".contains(c));
-        (name.name.to_owned(), without_suffix(value).to_owned())
+        (name.name.to_owned(), without_suffix(without_heading(value)).to_owned())
     });
     Some(pairs.collect())
+}
+
+/// Where the line ends of INFO were lost, the heading of the next section stands behind the last value of this one.
+fn without_heading(value: &str) -> &str {
+    let behind =
+        value.rsplit_once(' ').filter(|(_, word)| known::section(word).is_some_and(|section| section == *word));
+    behind.map_or(value, |(before, _)| before.trim_end_matches(['#', ' ']))
 }
 
 /// InfluxDB writes an `i` behind whole numbers.
@@ -84,6 +91,7 @@ mod tests {
             r#"map[string]string{"db0":"keys=1,expires=0", "os":"Linux 5.1 x86_64", "redis_version":"6.2.14", "role":"master", "used_memory":"1024"}"#,
             "Properties: {db0=keys=1,expires=0, os=Linux 5.1 x86_64, redis_version=6.2.14, role=master, used_memory=1024}",
             "redis_version:6.2.14 os:Linux 5.1 x86_64 used_memory:1024 role:master db0:keys=1,expires=0",
+            "# Server redis_version:6.2.14 os:Linux 5.1 x86_64 # Memory used_memory:1024 # Replication role:master # Keyspace db0:keys=1,expires=0",
             r#"stats "db0"=>"keys=1,expires=0", "os"=>"Linux 5.1 x86_64", "redis_version"=>"6.2.14", "role"=>"master", "used_memory"=>1024"#,
         ] {
             let mut fields = fields(text).expect(text);

@@ -32,7 +32,17 @@ pub(super) fn clean(raw: &str) -> Line {
         text = rest;
         prefixed = true;
     }
-    Line { text: table_row(text).unwrap_or_else(|| text.to_owned()), prefixed }
+    let row = table_row(text).or_else(|| cell_of_a_log(text));
+    Line { text: row.unwrap_or_else(|| text.to_owned()), prefixed }
+}
+
+/// The last cell of a row of quoted values, if a line of a log stands there: `"2026-11-30T12:00:00Z","redis-1","1:M 30 Nov … # …"`.
+fn cell_of_a_log(text: &str) -> Option<String> {
+    let inner = text.strip_prefix('"')?.strip_suffix('"')?;
+    let (_, last) = inner.rsplit_once("\",\"")?;
+    // Columns of exports of logs hold a moment, or a host and a service; `"used_memory","1024"` are two cells with a value.
+    let is_log = last.contains(' ');
+    is_log.then(|| last.replace("\"\"", "\""))
 }
 
 /// The value behind the mark that interactive shells of Ruby and Python put before it: `=> {…}`, `Out[3]: {…}`.
@@ -54,12 +64,19 @@ fn without_colours(raw: &str) -> String {
     while let Some(character) = characters.next() {
         match character {
             '\u{1b}' => match characters.next() {
-                // A sequence of parameters ends with a letter; a title ends with a bell.
+                // A sequence of parameters ends with a letter; a title ends with a bell, or with a sequence of its own.
                 Some('[') => drop(characters.by_ref().find(|end| ('@'..='~').contains(end))),
-                Some(']') => drop(characters.by_ref().find(|end| *end == '\u{7}')),
+                Some(']') => {
+                    let end = characters.by_ref().find(|end| matches!(end, '\u{7}' | '\u{1b}'));
+                    if end == Some('\u{1b}') {
+                        characters.next();
+                    }
+                }
                 _ => {}
             },
             '\t' => plain.push(' '),
+            // What was typed wrongly and taken back, as `script` records it.
+            '\u{8}' => drop(plain.pop()),
             other if other.is_control() || is_invisible(other) => {}
             other => plain.push(other),
         }
@@ -265,7 +282,7 @@ fn at_the_shell(text: &str) -> Option<Typed> {
     let (at, client) = CLIENTS.iter().find_map(|client| Some((text.find(client)?, client)))?;
     let (before, behind) = (&text[..at], &text[at + client.len()..]);
     // In a sentence about it the client's name stands between other words.
-    let begins = before.trim_end().is_empty() || before.ends_with(['$', '#', '/', ' ', '`', '%', '>']);
+    let begins = before.trim_end().is_empty() || before.ends_with(['$', '#', '/', '\\', ' ', '`', '%', '>']);
     if !begins || !(behind.is_empty() || behind.starts_with([' ', '.', '`'])) {
         return None;
     }
@@ -315,6 +332,8 @@ mod tests {
             "<134>1 2025-07-08T13:29:05Z host redis 12 - - used_memory:1",
             "[pod/redis-0/redis] used_memory:1",
             "redis-1  | used_memory:1",
+            "usde\u{8}\u{8}ed_memory:1",
+            "\u{1b}]0;title\u{1b}\\used_memory:1",
         ] {
             assert_eq!(clean(raw).text, "used_memory:1", "{raw:?}");
         }
@@ -340,6 +359,7 @@ mod tests {
             ("## $ redis-cli -h 10.0.0.2 -p 6380 info Memory", Some("10.0.0.2:6380"), "info memory"),
             ("[admin@host src]$ ./redis-cli -p 7001 cluster nodes", Some("127.0.0.1:7001"), "cluster nodes"),
             ("dfly@dragonfly-2:/data$ redis-cli", None, ""),
+            ("PS C:\\redis> .\\redis-cli.exe -p 6380 info", Some("127.0.0.1:6380"), "info"),
             ("kubectl exec r-0 -- redis-cli -a secret info", None, "info"),
         ] {
             let typed = typed(text).unwrap_or_else(|| panic!("{text}"));

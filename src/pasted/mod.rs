@@ -12,6 +12,7 @@ mod flat;
 mod known;
 mod line;
 mod literal;
+mod markup;
 mod numbered;
 mod raw;
 mod reading;

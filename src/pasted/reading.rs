@@ -1,7 +1,8 @@
 //! Goes through the lines of a text and says of each what it is.
 
 use super::alone::{
-    client, heading, is_decoration, is_talk_of_the_client, of_the_machine, setting, version_in_words, wrapped_client,
+    behind_heading, client, heading, is_decoration, is_talk_of_the_client, of_the_machine, setting, version_in_words,
+    wrapped_client,
 };
 use super::answer::{self, Answer};
 use super::exposition::{self, Scraped};
@@ -31,7 +32,8 @@ pub struct NotUnderstood {
 impl NotUnderstood {
     fn add(&mut self, number: usize) {
         self.lines += 1;
-        if self.numbers.len() < NUMBERS_KEPT {
+        // Lines within a line of the text have its number.
+        if self.numbers.len() < NUMBERS_KEPT && self.numbers.last() != Some(&number) {
             self.numbers.push(number);
         }
     }
@@ -303,6 +305,10 @@ impl Reading {
         if let Some(kind) = self.cluster(short) {
             return kind;
         }
+        if let Some((section, rest)) = behind_heading(short) {
+            self.draft().section(section);
+            return self.recognised(rest);
+        }
         if let Some(fields) = flat::fields(short) {
             fields.iter().for_each(|(name, value)| self.field(name, value));
             return Kind::Other;
@@ -360,12 +366,14 @@ impl Reading {
 
     /// A field of INFO, which begins another reading if this one has it already.
     fn field(&mut self, name: &str, value: &str) {
-        let value = field::value(name, value);
+        let plain = field::scanned(name, value);
+        let value = field::value(name, plain.as_deref().unwrap_or(value));
         if self.draft().begins_another(name, &value) {
             let next = self.draft().followed();
             self.drafts.push(next);
             self.at = self.drafts.len() - 1;
         }
+        self.draft().letters += usize::from(plain.is_some());
         self.draft().field(name, value);
     }
 

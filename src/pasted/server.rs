@@ -48,6 +48,8 @@ pub(super) struct Draft {
     /// Fields of its clients are those of Dragonfly alone.
     pub is_dragonfly: bool,
     swapped: Option<u64>,
+    /// Values of which letters were read as digits.
+    pub letters: usize,
 }
 
 impl Draft {
@@ -133,6 +135,10 @@ impl Draft {
         if !self.info.is_empty() {
             let sections: Vec<String> = self.sections.iter().map(|section| section.to_lowercase()).collect();
             said.push(format!("INFO ({})", sections.join(", ")));
+        }
+        if self.letters > 0 {
+            let values = figures::counted(self.letters as u64, "value");
+            said.push(format!("letters that look like digits in {values} of it"));
         }
         if !self.clients.is_empty() {
             said.push(format!("CLIENT LIST of {}", figures::count(self.clients.len() as u64)));

@@ -1,10 +1,11 @@
-//! What a text came in: gzip, UTF-16, a byte-order mark, other line ends, the marks of a page.
+//! What a text came in: gzip, UTF-16, a byte-order mark, other line ends, an e-mail's quoted-printable, the marks of a page.
 
 use std::io::Read as _;
 
 use flate2::read::MultiGzDecoder;
 
 use super::Unreadable;
+use super::markup::without_markup;
 
 /// Bytes of a text that are read, unpacked. A log of a week is longer: its end says more than its beginning.
 pub const LIMIT: u64 = 32 << 20;
@@ -19,7 +20,7 @@ pub(super) fn text(bytes: &[u8]) -> Result<String, Unreadable> {
         return Err(Unreadable::TooLong);
     }
     if !bytes.starts_with(&[0x1f, 0x8b]) {
-        return Ok(without_markup(decoded(bytes)));
+        return Ok(without_markup(without_quoting(decoded(bytes))));
     }
     let mut unpacked = Vec::new();
     // A file that was cut in the middle is read as far as it goes.
@@ -27,50 +28,43 @@ pub(super) fn text(bytes: &[u8]) -> Result<String, Unreadable> {
     match unpacked.len() as u64 {
         length if length > LIMIT => Err(Unreadable::TooLong),
         0 if !whole => Err(Unreadable::NothingKnown),
-        _ => Ok(without_markup(decoded(&unpacked))),
+        _ => Ok(without_markup(without_quoting(decoded(&unpacked)))),
     }
 }
 
-/// Marks of a page that end a line.
-const LINE_ENDS: &[&str] = &["br", "/tr", "/p", "/li", "/div", "/h1", "/h2", "/h3"];
-/// Marks that only dress what they stand around; a cell of a table ends at a blank.
-const DRESS: &[&str] = &[
-    "pre", "code", "tr", "td", "th", "table", "tbody", "thead", "p", "li", "ul", "div", "span", "b", "h1", "h2", "h3",
-    "html", "body",
-];
-
-/// A page as text: `used_memory:1<br>`, `<td>used_memory</td><td>1</td>`, `&gt;`.
-fn without_markup(text: String) -> String {
-    let is_page = ["<br", "<pre", "<td", "<code", "<p>", "<div"].iter().any(|mark| text.contains(mark));
-    if !is_page {
+/// An e-mail as it is stored: `keys=3D10`, and a line that goes on ends with `=`. Its header says so; without one every sign of the text
+/// has to be of this form.
+fn without_quoting(text: String) -> String {
+    let bytes = text.as_bytes();
+    let ends_the_line = |rest: &[u8]| rest.starts_with(b"\n") || rest.starts_with(b"\r\n");
+    let is_told = || text.to_ascii_lowercase().contains("content-transfer-encoding: quoted-printable");
+    let mut signs = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'=').map(|(at, _)| &bytes[at + 1..]);
+    if !text.contains("=3D") || !(is_told() || signs.all(|rest| ends_the_line(rest) || of_two_digits(rest).is_some())) {
         return text;
     }
-    let mut plain = String::with_capacity(text.len());
-    let mut rest = text.as_str();
-    while let Some(at) = rest.find('<') {
-        plain.push_str(&rest[..at]);
-        rest = &rest[at..];
-        let end = rest.find('>').filter(|end| *end < 200);
-        let mark = end.map(|end| rest[1..end].split([' ', '\n']).next().unwrap_or_default().trim_end_matches('/'));
-        let mark = mark.map(str::to_ascii_lowercase).unwrap_or_default();
-        let (ends, dresses) = (LINE_ENDS.contains(&mark.as_str()), DRESS.contains(&mark.trim_start_matches('/')));
-        match end.filter(|_| ends || dresses) {
-            Some(end) => rest = &rest[end + 1..],
-            None => {
-                plain.push('<');
-                rest = &rest[1..];
+    let mut plain = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        let rest = &bytes[at + 1..];
+        at += match (*byte, of_two_digits(rest)) {
+            (b'=', Some(meant)) => {
+                plain.push(meant);
+                3
             }
-        }
-        if ends && !rest.starts_with(['\n', '\r']) {
-            plain.push('\n');
-        } else if matches!(mark.as_str(), "/td" | "/th") {
-            plain.push(' ');
-        }
+            (b'=', None) if ends_the_line(rest) => 2 + usize::from(rest.starts_with(b"\r")),
+            (other, _) => {
+                plain.push(other);
+                1
+            }
+        };
     }
-    plain.push_str(rest);
-    [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&nbsp;", " "), ("&amp;", "&")]
-        .iter()
-        .fold(plain, |text, (name, character)| text.replace(name, character))
+    String::from_utf8_lossy(&plain).into_owned()
+}
+
+/// The byte that two hexadecimal digits in capitals stand for.
+fn of_two_digits(rest: &[u8]) -> Option<u8> {
+    let pair = rest.get(..2).filter(|pair| pair.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'A'..=b'F')))?;
+    u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()
 }
 
 fn decoded(bytes: &[u8]) -> String {
@@ -125,16 +119,20 @@ mod tests {
     }
 
     #[test]
-    fn a_page_is_read_as_its_text() {
-        for (page, plain) in [
-            ("<pre><code>used_memory:1<br>\nrole:master<br/>\n</code></pre>", "used_memory:1\nrole:master\n"),
-            ("<p class=\"x\">used_memory:1<br>role:master</p>", "used_memory:1\nrole:master\n"),
-            ("<tr><td>used_memory</td><td>1</td></tr>", "used_memory 1 \n"),
-            ("<br>127.0.0.1:6379&gt; INFO", "\n127.0.0.1:6379> INFO"),
-            ("a < b, <unknown>, no page &gt;", "a < b, <unknown>, no page &gt;"),
-            ("<pre>a < b <", "a < b <"),
+    fn an_e_mail_is_read_as_it_was_written() {
+        for (mail, plain) in [
+            ("db0:keys=3D7,expires=3D1\nused_memory:1048=\n576\n", "db0:keys=7,expires=1\nused_memory:1048576\n"),
+            ("db0:keys=3D7 =E2=80=93 caf=C3=A9\r\nrole:=\r\nmaster", "db0:keys=7 \u{2013} caf\u{e9}\r\nrole:master"),
+            (
+                "Content-Type: text/plain; charset=\"utf-8\"\nContent-Transfer-Encoding: quoted-printable\n\nkeys=3D7\n",
+                "Content-Type: text/plain; charset=\"utf-8\"\nContent-Transfer-Encoding: quoted-printable\n\nkeys=7\n",
+            ),
+            // Signs of the text's own.
+            ("db0:keys=3,expires=0 x=3D", "db0:keys=3,expires=0 x=3D"),
+            ("a=3D=", "a=3D="),
+            ("role:master=", "role:master="),
         ] {
-            assert_eq!(text(page.as_bytes()).expect("a text"), plain);
+            assert_eq!(text(mail.as_bytes()).expect("a text"), plain, "{mail:?}");
         }
     }
 

@@ -75,6 +75,13 @@ impl SlowEntry {
     /// `GET user:1` and `GET user:2` are one pattern.
     pub fn pattern(&self) -> String {
         match self.arguments.first() {
+            // A script is no key: its first words, or the digest that SCRIPT EXISTS takes.
+            Some(script) if matches!(self.command.as_str(), "EVAL" | "EVAL_RO") => {
+                format!("{} {}", self.command, first_words(script))
+            }
+            Some(digest) if matches!(self.command.as_str(), "EVALSHA" | "EVALSHA_RO") => {
+                format!("{} {digest}", self.command)
+            }
             Some(argument) => format!("{} {}", self.command, shape(argument)),
             None => self.command.clone(),
         }
@@ -108,6 +115,14 @@ fn cut(text: &str) -> String {
     let mut short: String = text.chars().take(ARGUMENT_LENGTH).collect();
     short.push('…');
     short
+}
+
+/// The first words of a script, in one line.
+fn first_words(script: &str) -> String {
+    const WORDS: usize = 5;
+    let words: Vec<&str> = script.split_whitespace().take(WORDS + 1).collect();
+    let more = if words.len() > WORDS { " …" } else { "" };
+    format!("{}{more}", words[..words.len().min(WORDS)].join(" "))
 }
 
 /// Replaces segments that look like an identifier by `*`.
@@ -176,6 +191,15 @@ mod tests {
         assert_eq!(pattern("user:18:name"), "GET user:*:name");
         assert_eq!(pattern("session:9f86d081884c7d659a2feaa0c55ad015"), "GET session:*");
         assert_eq!(pattern("utf8:table"), "GET utf8:table");
+        let of = |words: &[&[u8]]| SlowEntry::parse(&entry(words)).expect("an entry").pattern();
+        let script = b"local t=redis.call('TIME')[1]\nwhile redis.call('TIME')[1]-t<3 do end";
+        assert_eq!(
+            of(&[b"eval", script, b"0"]),
+            "EVAL local t=redis.call('TIME')[1] while redis.call('TIME')[1]-t<3 do…"
+        );
+        assert_eq!(of(&[b"eval_ro", b"return  1+1 -- a sum of ones", b"0"]), "EVAL_RO return 1+1 -- a sum …");
+        let digest = "e0e1f9fabfc9d4800c877a703b823ac0578ff8db";
+        assert_eq!(of(&[b"evalsha", digest.as_bytes(), b"0"]), format!("EVALSHA {digest}"));
         assert_eq!(SlowEntry::parse(&entry(&[b"config", b"get", b"*"])).expect("an entry").command, "CONFIG GET");
     }
 }

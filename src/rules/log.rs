@@ -238,11 +238,12 @@ const OF_THE_SERVER: &[Rule] = &[
 fn said(case: &Case<'_>, event: LogEvent, severity: Severity) -> Judged {
     let log = case.server_log()?;
     let Some(seen) = log.events.get(&event) else { return Ok(None) };
-    let mut finding = case.finding(severity).evidence("lines", seen.count);
+    // The cause first: the verdict quotes it.
+    let mut finding = case.finding(severity).evidence("says", seen.example.as_str()).evidence("lines", seen.count);
     if !seen.first.is_empty() {
         finding = finding.evidence("first", seen.first.as_str()).evidence("last", seen.last.as_str());
     }
-    Ok(Some(finding.evidence("says", seen.example.as_str())))
+    Ok(Some(finding))
 }
 
 /// The same, with fixes that depend on what was said.

@@ -31,7 +31,7 @@ pub use settings::{Expect, Limits, Mute, Profile, RuleSettings};
 
 use serde::Serialize;
 
-use crate::finding::Finding;
+use crate::finding::{Finding, Severity};
 use crate::introspection::Snapshot;
 
 /// Every rule, in the order of their numbers; those that read a log behind the others.
@@ -146,11 +146,18 @@ fn one_figure(findings: &mut [Finding]) {
 
 /// Sorts by severity and puts each symptom behind the cause that was found, too; an incident is as bad as its worst part.
 fn causes_first(mut findings: Vec<Finding>) -> Vec<Finding> {
-    let ids: Vec<String> = findings.iter().map(|finding| finding.id.clone()).collect();
+    let found: Vec<(String, Severity)> =
+        findings.iter().map(|finding| (finding.id.clone(), finding.severity)).collect();
     for finding in &mut findings {
         let causes = by_id(&finding.id).map_or(&[] as &[&str], |rule| rule.because_of);
-        finding.caused_by =
-            causes.iter().find(|cause| ids.iter().any(|id| id == *cause)).map(|cause| (*cause).to_owned());
+        // What is only worth knowing explains no warning: the incident would be called a warning by the name of a note.
+        let explains = |cause: &&&str| {
+            let is = |(id, severity): &(String, Severity)| {
+                id == **cause && *severity >= finding.severity.min(Severity::Warning)
+            };
+            found.iter().any(is)
+        };
+        finding.caused_by = causes.iter().find(explains).map(|cause| (*cause).to_owned());
     }
     // A cause may itself be a symptom; the first of the chain stands for the incident.
     let parent: std::collections::HashMap<String, Option<String>> =
@@ -165,7 +172,7 @@ fn causes_first(mut findings: Vec<Finding>) -> Vec<Finding> {
         }
         root
     };
-    let mut worst: std::collections::HashMap<String, crate::finding::Severity> = std::collections::HashMap::new();
+    let mut worst: std::collections::HashMap<String, Severity> = std::collections::HashMap::new();
     for finding in &findings {
         let entry = worst.entry(root_of(&finding.id)).or_insert(finding.severity);
         *entry = (*entry).max(finding.severity);

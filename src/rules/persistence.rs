@@ -103,15 +103,20 @@ const SAVES: &[Rule] = &[
         title: "forking blocks all clients",
         reads: "latest_fork_usec, used_memory_rss; the event `fork` of LATENCY LATEST where INFO is not available",
         asks: &[Question::Latency],
-        limits: &[("warning", 100_000.0), ("critical", 500_000.0), ("per_gb", 30_000.0), ("floor", 20_000.0)],
-        threshold: "the last fork took {warning} µs; or, with at least 1 GB resident, {floor} µs in all and {per_gb} µs per GB; critical: {critical} µs",
+        limits: &[
+            ("warning", 100_000.0),
+            ("critical", 500_000.0),
+            ("per_gb", 30_000.0),
+            ("floor", 20_000.0),
+            ("small", 268_435_456.0),
+        ],
+        threshold: "the last fork took {warning} µs; or, with at least 1 GB resident, {floor} µs in all and {per_gb} µs per GB; critical: {critical} µs; with less than {smallB} resident a note instead of a warning, and a warning instead of critical: the fork then waited for a processor, the memory does not explain it",
         why: "the server serves nobody during a fork, and every save, rewrite and full resync begins with one",
         fix: &[
             "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled",
             "redis-ops backup --read-from replica (backups then fork the replica)",
         ],
         source: "Redis documentation, latency: 9 to 24 ms per GB are usual",
-        because_of: &["M25"],
         examine: fork,
         ..P
     },
@@ -272,13 +277,20 @@ fn fork(case: &Case<'_>) -> Judged {
     let usec = case.number("latest_fork_usec").or_else(|missing| latency_usec(case, "fork").ok_or(missing))? as f64;
     // Below a gigabyte it is the machine's mood, not the size, that makes a fork take 20 ms.
     let gigabytes = (case.number_or_zero("used_memory_rss") as f64 / 1e9).max(1.0);
-    let finding = if usec >= case.limit("critical") {
-        case.critical()
-    } else if usec >= case.limit("warning") || (usec >= case.limit("floor") && usec / gigabytes >= case.limit("per_gb"))
-    {
-        case.warning()
-    } else {
-        return Ok(None);
+    let resident = case.number("used_memory_rss").ok();
+    let is_small = resident.is_some_and(|bytes| (bytes as f64) < case.limit("small"));
+    let is_long =
+        usec >= case.limit("warning") || (usec >= case.limit("floor") && usec / gigabytes >= case.limit("per_gb"));
+    let finding = match (usec >= case.limit("critical"), is_long) {
+        (true, _) if is_small => case.warning(),
+        (true, _) => case.critical(),
+        (false, true) if is_small => case.info(),
+        (false, true) => case.warning(),
+        (false, false) => return Ok(None),
+    };
+    let finding = match resident.filter(|_| is_small) {
+        Some(bytes) => finding.evidence("used_memory_rss", bytes),
+        None => finding,
     };
     let finding = finding
         .evidence("latest_fork_usec", usec as u64)

@@ -98,7 +98,8 @@ pub async fn streamed(node: &Node, options: &Options, context: &Context) -> Resu
     let mut payload = asked.with_context(|| format!("cannot request the data set of {node} by replication"))?;
     progress.phase("reading", Unit::Bytes, payload.length());
     let now_ms = u64::try_from(options.now.timestamp_millis()).unwrap_or(0);
-    let passed = pass::streamed(&mut payload, RdbProfile::new(now_ms), progress.as_ref(), &context.cancel).await;
+    let profile = RdbProfile::new(now_ms).with_allocator(&chosen.facts.allocator);
+    let passed = pass::streamed(&mut payload, profile, progress.as_ref(), &context.cancel).await;
     progress.finish();
     match passed {
         Ok(profile) => Ok(profile.finish()),

@@ -134,7 +134,9 @@ pub enum Phase {
     Tcp,
     /// The TLS handshake.
     Tls,
-    /// `AUTH`, `SELECT` and what else we tell about ourselves.
+    /// What we tell about ourselves, where no password is part of it.
+    Handshake,
+    /// The same with `AUTH`.
     Auth,
     /// The first `PING`.
     Ping,
@@ -309,6 +311,7 @@ impl fmt::Display for Phase {
             Self::Dns => "looking up the name",
             Self::Tcp => "connecting",
             Self::Tls => "in the TLS handshake",
+            Self::Handshake => "in the handshake",
             Self::Auth => "authenticating",
             Self::Ping => "waiting for the answer to PING",
         })

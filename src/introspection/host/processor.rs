@@ -11,9 +11,9 @@ pub struct Processor {
 }
 
 impl Processor {
-    /// `server`: the process id of a server on this machine.
+    /// `server`: the process of a server on this machine ([`super::process_of`]); without one only we are looked at.
     pub fn of(server: Option<u64>) -> Self {
-        Self { server: server.filter(|process| super::is_a_server(*process)) }
+        Self { server }
     }
 
     /// How long they have waited since they began; 0 where the system does not tell.

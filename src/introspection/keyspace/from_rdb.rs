@@ -31,6 +31,8 @@ pub struct RdbProfile {
     streams: Vec<StreamSeen>,
     entries_added: u64,
     weight: Weight,
+    layout: Layout,
+    allocator: Option<String>,
     info: BTreeMap<&'static str, String>,
     databases: BTreeMap<u32, Database>,
 }
@@ -66,9 +68,18 @@ impl RdbProfile {
             streams: Vec::new(),
             entries_added: 0,
             weight: Weight::default(),
+            layout: Layout::of(None, None, None),
+            allocator: None,
             info: BTreeMap::new(),
             databases: BTreeMap::new(),
         }
+    }
+
+    /// The allocator of the server that sends the RDB, `mem_allocator` of INFO: no file tells it.
+    #[must_use]
+    pub fn with_allocator(mut self, name: &str) -> Self {
+        self.allocator = Some(name.to_owned());
+        self
     }
 
     /// What INFO would have said: version and memory as far as the file tells them, and the keys by database.
@@ -133,6 +144,8 @@ impl Visit for RdbProfile {
         if let (Some((_, field)), Ok(text)) = (told, std::str::from_utf8(value)) {
             let text = text.chars().filter(|character| !character.is_control()).collect();
             self.info.insert(field, text);
+            let told = |name| self.info.get(name).map(String::as_str);
+            self.layout = Layout::of(told("redis_version"), told("valkey_version"), self.allocator.as_deref());
         }
     }
 
@@ -147,7 +160,7 @@ impl Visit for RdbProfile {
         self.length = 0;
         self.text.clear();
         self.groups.clear();
-        self.weight = Weight::begin(entry.value_type);
+        self.weight = Weight::begin(entry.value_type, self.layout);
         // Nobody knows what a module keeps in memory.
         Interest { raw: false, pieces: self.kind != "module" }
     }
@@ -156,10 +169,7 @@ impl Visit for RdbProfile {
         match piece {
             Piece::String(part) => self.note_text(part),
             Piece::ListElement(element) | Piece::SetMember(element) => self.weight.element(element),
-            Piece::HashField { field, value, .. } => {
-                self.weight.element(field);
-                self.weight.element(value);
-            }
+            Piece::HashField { field, value, .. } => self.weight.pair(field, value),
             Piece::ZsetMember { member, score } => {
                 self.weight.element(member);
                 self.weight.score(score);
@@ -208,13 +218,9 @@ impl Visit for RdbProfile {
         let number =
             self.kind == "string" && std::str::from_utf8(&self.text).is_ok_and(|text| text.parse::<i64>().is_ok());
         let length = if self.kind == "string" { self.length } else { end.n_elements };
-        let layout = Layout::of(
-            self.info.get("redis_version").map(String::as_str),
-            self.info.get("valkey_version").map(String::as_str),
-        );
         let name = self.key.len() as u64;
         let key = weight::Key { name, expires: self.ttl_ms.is_some(), elements: length, is_number: number };
-        let bytes = self.weight.finish(layout, &key, end.raw_length);
+        let bytes = self.weight.finish(&key, end.raw_length);
         self.profiler.note(&KeySeen {
             database: self.database,
             key: &self.key,

@@ -179,6 +179,31 @@ fn one_incident_is_told_cause_first() {
     assert!(told.contains(&("M18", Some("M17"))), "{told:?}");
 }
 
+/// A note is named a note, whatever else is found; a fork of a large server that takes long is its own warning.
+#[test]
+fn a_note_does_not_explain_a_warning() {
+    let given =
+        given("thp always\nlatest_fork_usec:150000\nused_memory_rss:10000000000\ntotal_system_memory:64000000000");
+    let judgement = examine(&given.snapshot, &Topic::ALL, &given.settings);
+    let of = |id: &str| judgement.findings.iter().find(|finding| finding.id == id).expect(id);
+    assert_eq!((of("M25").severity, of("P06").severity), (Severity::Info, Severity::Warning));
+    assert_eq!(of("P06").caused_by, None);
+    for finding in &judgement.findings {
+        let cause = finding.caused_by.as_deref().map(of);
+        assert!(cause.is_none_or(|cause| cause.severity >= finding.severity.min(Severity::Warning)), "{}", finding.id);
+    }
+}
+
+/// Slow replies are what clients see of a trouble that has a name of its own.
+#[test]
+fn slow_replies_stand_behind_what_makes_them_slow() {
+    let given = given("pings 25000 26000 27000 28000 29000\nclient flags=O cmd=monitor");
+    let judgement = examine(&given.snapshot, &[Topic::Connections], &given.settings);
+    let told: Vec<(&str, Option<&str>)> =
+        judgement.findings.iter().map(|finding| (finding.id.as_str(), finding.caused_by.as_deref())).collect();
+    assert_eq!(told[..2], [("C13", None), ("C15", Some("C13"))], "{told:?}");
+}
+
 #[test]
 fn healthy_servers_of_every_version_have_nothing_to_warn_of() {
     for name in ["redis-6.2.14", "redis-7.0.15", "redis-8.0.6", "valkey-8.0.1", "valkey-8.1.1", "valkey-9.1.2"] {

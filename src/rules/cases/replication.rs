@@ -89,7 +89,15 @@ pub(super) const CASES: &[Case_] = &[
     ("R11", QUIET, "peer 10.0.0.2:6379 role:slave save=3600_1_300_100_60_10000"),
     ("R11", QUIET, "peer 10.0.0.3:6379 master_replid:other maxmemory:50\npeer 10.0.0.2:6379 role:slave"),
     ("R12", W, "role:master\nbefore role:slave"),
-    ("R12", W, "master_replid:a\nbefore master_replid:b"),
+    ("R12", W, "repl_backlog_active:1\nmaster_replid:a\nbefore master_replid:b"),
+    // The first synchronization of a replica, and of a primary's first replica.
+    (
+        "R12",
+        QUIET,
+        "role:slave\nmaster_link_status:up\nmaster_replid:a\nbefore master_link_status:down\nbefore master_replid:b",
+    ),
+    ("R12", QUIET, "repl_backlog_active:1\nmaster_replid:a\nbefore repl_backlog_active:0\nbefore master_replid:b"),
+    ("R12", W, "role:slave\nmaster_link_status:up\nmaster_replid:a\nbefore master_replid:b"),
     ("R12", W, "seconds 600\ncluster cluster_current_epoch:8\nbefore_cluster cluster_current_epoch:5"),
     ("R12", C, "seconds 60\ncluster cluster_current_epoch:8\nbefore_cluster cluster_current_epoch:5"),
     ("R12", QUIET, "cluster cluster_current_epoch:8\nbefore_cluster cluster_current_epoch:8"),

@@ -21,6 +21,7 @@ pub(in super::super) const RULES: &[Rule] = &[
                     the finding is a note)",
         why: "every command of every client waits this long",
         fix: &["redis-ops diagnose connections --window 10s"],
+        because_of: &["C28", "C49", "C21", "C20", "C13", "C18", "C19", "P09", "M08", "P06", "P07"],
         source: "Redis documentation, latency: 200 µs are usual on a 1 Gbit/s network",
         weight: 65,
         examine: round_trip,

@@ -77,7 +77,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         id: "M25",
         title: "the kernel is not set up for forking",
         reads: "/sys/kernel/mm/transparent_hugepage/enabled, vm.overcommit_memory (of a local server)",
-        threshold: "transparent huge pages are `always`, or overcommit_memory is 0",
+        threshold: "transparent huge pages are `always`, or overcommit_memory is 0; always a note",
         why: "with huge pages a fork copies 2 MiB for every byte written; without overcommit the kernel refuses the fork for a save when the server uses more than half of the memory",
         fix: &["echo madvise > /sys/kernel/mm/transparent_hugepage/enabled", "sysctl vm.overcommit_memory=1"],
         source: "Redis documentation, administration and latency",

@@ -158,7 +158,8 @@ fn churn(case: &Case<'_>) -> Judged {
         (Some(now), Some(before)) => u64::from(now != before),
         _ => 0,
     };
-    let (role, history) = (differs("role"), differs("master_replid"));
+    let role = differs("role");
+    let history = if role == 0 && begins_a_history(&earlier.info) { 0 } else { differs("master_replid") };
     let epoch = |info: Option<&Info>| info.and_then(|info| info.u64("cluster_current_epoch"));
     let epochs = match (epoch(case.snapshot.answers.cluster.got()), epoch(earlier.cluster.as_ref())) {
         (Some(now), Some(before)) => now.saturating_sub(before),
@@ -178,6 +179,16 @@ fn churn(case: &Case<'_>) -> Judged {
         _ => finding,
     };
     Ok(Some(finding.evidence("epochs", epochs)))
+}
+
+/// Whether a new replication id would be no failover: a replica takes over that of its primary with its first synchronization, and a primary
+/// makes one for its first replica (Redis `replication.c`, `syncCommand`).
+fn begins_a_history(before: &Info) -> bool {
+    match before.get("role") {
+        Some("slave") => before.get("master_link_status") == Some("down"),
+        Some("master") => before.get("repl_backlog_active") == Some("0"),
+        _ => false,
+    }
 }
 
 fn quorum(case: &Case<'_>) -> Judged {

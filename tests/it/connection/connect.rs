@@ -201,10 +201,14 @@ async fn a_name_without_an_address_is_a_dns_failure() {
 async fn a_server_that_never_answers_is_given_up_on_time() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let port = listener.local_addr().expect("an address").port();
-    let node = Node { timeout: Duration::from_millis(200), ..node(&format!("redis://127.0.0.1:{port}")) };
+    let timeout = Duration::from_millis(200);
+    let with_password = Node { timeout, ..node(&format!("redis://:secret@127.0.0.1:{port}")) };
+    let node = Node { timeout, ..node(&format!("redis://127.0.0.1:{port}")) };
     let begun = Instant::now();
     let error = node.connect().await.expect_err("nobody answers");
-    assert_eq!(error.fault, ConnectFault::Timeout { phase: Phase::Auth, after: node.timeout });
+    assert_eq!(error.fault, ConnectFault::Timeout { phase: Phase::Handshake, after: node.timeout });
+    assert!(error.to_string().ends_with("no answer within 200ms while in the handshake"), "{error}");
+    let error = with_password.connect().await.expect_err("nobody answers");
     assert!(error.to_string().ends_with("no answer within 200ms while authenticating"), "{error}");
     assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
 }

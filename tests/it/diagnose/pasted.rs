@@ -129,6 +129,35 @@ fn the_cause_of_every_text_of_a_made_fault_comes_first_with_a_fix_that_can_be_ty
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Figures under names that no server gives, and answers of which the telling part was lost.
+#[test]
+fn what_is_not_understood_is_said_and_is_never_ok() {
+    for (what, text) in [
+        (
+            "an export of metrics",
+            "Timestamp,Host,redis.mem.used,redis.net.clients\n2026-11-30T12:00:00Z,redis-1,10480000,9990\n",
+        ),
+        ("an overview of a window", "Overview\nUsed Memory\t10.0 MB\nConnected Clients\t4\nTotal Keys\t27 113\n"),
+        ("a page", "<pre>Redis is up&period;</pre>\n"),
+        ("a chat", r#"[{"type": "message", "text": "is redis ok?"}, {"type": "message", "text": "yes"}]"#),
+        ("a picture", "used_rnernory:l0\nrnaxmernory:l0\n"),
+    ] {
+        let run = RedisOps::new().args(["diagnose", "all", "--from", "-"]).stdin(text).run();
+        assert_eq!(run.code, 3, "{what}: {}", run.everything());
+        assert!(!run.everything().contains("ok:"), "{what}: {}", run.everything());
+    }
+}
+
+/// Of a log the verdict says what is wrong, and not how often.
+#[test]
+fn the_verdict_of_a_log_names_the_cause() {
+    let text = "1:M 30 Nov 2026 12:00:01.003 # Can't save in background: fork: Cannot allocate memory\n".repeat(3);
+    let run = RedisOps::new().args(["diagnose", "all", "--from", "-"]).stdin(text).run();
+    let verdict = run.text().lines().last().unwrap_or_default().to_owned();
+    assert!(verdict.contains("(P22: says Can't save in background: fork: Cannot allocate memory)"), "{verdict}");
+    assert!(run.text().contains("lines 3"), "{}", run.text());
+}
+
 /// -1 is no time, and a counter below zero is no size.
 #[test]
 fn what_the_server_does_not_know_is_no_fact() {

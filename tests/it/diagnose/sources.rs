@@ -110,6 +110,56 @@ fn memory_estimated_from_an_rdb_is_near_what_the_server_says() {
     });
 }
 
+/// Collections beyond the limits of listpacks, of each type by itself: what a server sends to a replica is weighed as its version and its
+/// allocator keep it.
+#[test]
+fn memory_of_large_collections_is_estimated_as_each_version_keeps_them() {
+    const OF_EACH: usize = 3;
+    type Words = fn(usize) -> Vec<String>;
+    let types: [(&str, &str, usize, Words); 8] = [
+        ("sets", "SADD", 200, |n| vec![format!("member:{n}")]),
+        ("names", "SADD", 1000, |n| vec![format!("member:{n:030}")]),
+        ("numbers", "SADD", 1000, |n| vec![n.to_string()]),
+        ("boards", "ZADD", 200, |n| vec![n.to_string(), format!("member:{n}")]),
+        ("ratings", "ZADD", 20, |n| vec![format!("{n}.5"), format!("member:{n}")]),
+        ("objects", "HSET", 1000, |n| vec![format!("field:{n}"), format!("value{n:020}")]),
+        ("queues", "RPUSH", 300, |n| vec![format!("element{n}")]),
+        ("events", "XADD", 150, |n| vec!["*".to_owned(), "f".to_owned(), format!("value{n}")]),
+    ];
+    on_each(&servers(), |installed| {
+        let Some(server) = RedisServer::builder().version(installed).start() else { return };
+        let mut wrong = Vec::new();
+        let mut measured = std::collections::BTreeMap::new();
+        for (prefix, command, elements, words) in types {
+            for key in (0..OF_EACH).map(|n| format!("{prefix}:{n}")) {
+                let lines: Vec<Vec<String>> = (0..elements).map(words).collect();
+                server.pipe(lines.iter().map(|words| {
+                    let words = words.iter().map(String::as_bytes);
+                    [command.as_bytes(), key.as_bytes()].into_iter().chain(words).collect::<Vec<_>>()
+                }));
+                // A table that grows is in memory twice until enough commands have moved it.
+                if command == "SADD" {
+                    server.pipe((0..1100).map(|_| vec![b"SISMEMBER".as_slice(), key.as_bytes(), b"x"]));
+                }
+                let usage = server.ok(&["MEMORY", "USAGE", &key, "SAMPLES", "0"]);
+                *measured.entry(prefix).or_insert(0.0) += usage.trim().parse::<f64>().expect("bytes");
+            }
+        }
+        let more = ["--via", "replication", "--top", "20", "--window", "0s"];
+        let json = Diagnosis::of(&server, "keyspace", &more).json;
+        let prefixes = json["facts"]["keyspace"]["prefixes"].as_array().cloned().unwrap_or_default();
+        for (prefix, measured) in measured {
+            let own = prefixes.iter().find(|own| own["name"].as_str().is_some_and(|name| name.starts_with(prefix)));
+            let estimated = own.and_then(|own| own["bytes"].as_f64()).unwrap_or(0.0);
+            let off = estimated / measured - 1.0;
+            if off.abs() > 0.15 {
+                wrong.push(format!("{prefix} {off:+.3} of {measured}"));
+            }
+        }
+        assert!(wrong.is_empty(), "{}: {wrong:?}", installed.name);
+    });
+}
+
 #[test]
 fn a_stream_and_a_backup_add_no_hits() {
     let Some(server) = RedisServer::start() else { return };
