@@ -45,7 +45,7 @@ impl Planned {
             refused => return Ok(refused),
         };
         let mut connection = self.connection().await?;
-        let method = match self.functions_rejected(watcher, &mut connection).await? {
+        let method = match self.functions_rejected(watcher).await? {
             None => planned,
             Some(rejected) if !self.request.options.accept_loss => return Ok(Admission::Refused(rejected)),
             Some(rejected) => {
@@ -108,11 +108,13 @@ impl Planned {
     }
 
     /// Whether the target takes the function libraries of the backup: asked before anything is written.
-    async fn functions_rejected(&self, watcher: &Watcher<'_>, connection: &mut Connection) -> Result<Option<Refused>> {
+    async fn functions_rejected(&self, watcher: &Watcher<'_>) -> Result<Option<Refused>> {
         let Self { request: Request { options, .. }, target, .. } = self;
         let Some(sources) = self.libraries(watcher).await? else { return Ok(None) };
         let present = target.functions.clone().unwrap_or_default();
-        let mut rejected = functions::ask(connection, &sources, &present).await?;
+        // Every primary of a cluster is the same server: one is asked.
+        let node = self.request.node.each().into_iter().next().unwrap_or_else(|| self.request.node.clone());
+        let mut rejected = functions::ask(&mut node.connect_for_long_answers().await?, &sources, &present).await?;
         if options.existing == Existing::ReplaceAll {
             // A function that another library of the target has: that library goes before the backup's comes.
             rejected.retain(|library| present.is_empty() || !library.reason.ends_with("already exists"));

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::connection::{Command, CommandError, CommandFault, Connection};
+use crate::connection::{Command, CommandError, CommandFault, Connection, Head as Answer, Lane};
 use crate::figures::counted;
 use crate::rdb::visit::{Entry, Interest, Visit};
 use crate::replies::Reply;
@@ -149,7 +149,7 @@ pub struct Rejected {
 /// # Errors
 /// The connection broke.
 pub async fn ask(
-    connection: &mut Connection,
+    lane: &mut Lane,
     sources: &Sources,
     present: &BTreeSet<String>,
 ) -> Result<Vec<Rejected>, CommandError> {
@@ -162,8 +162,8 @@ pub async fn ask(
                 Some(format!("shard {shard} has other code of it than shard {first}, whose code is loaded"))
             }
             Some(_) => Some("the backup has this library twice".to_owned()),
-            None if present.contains(&name) => try_beside(connection, source, &name).await?,
-            None => try_to_load(connection, source, &name).await?,
+            None if present.contains(&name) => try_beside(lane, source, &name).await?,
+            None => try_to_load(lane, source, &name).await?,
         };
         names.entry(name.clone()).or_insert(*shard);
         rejected.extend(reason.map(|reason| Rejected { name, reason }));
@@ -186,10 +186,10 @@ pub async fn sources(connection: &mut Connection) -> Result<Libraries, CommandEr
 }
 
 /// The same of a library whose name the target has, under another name. Names of functions that the target has are judged elsewhere.
-async fn try_beside(connection: &mut Connection, source: &[u8], name: &str) -> Result<Option<String>, CommandError> {
+async fn try_beside(lane: &mut Lane, source: &[u8], name: &str) -> Result<Option<String>, CommandError> {
     let beside = format!("redis_ops_{:016x}", getrandom::u64().unwrap_or_default());
     let Some(renamed) = renamed(source, name, &beside) else { return Ok(None) };
-    let reason = try_to_load(connection, &renamed, &beside).await?;
+    let reason = try_to_load(lane, &renamed, &beside).await?;
     Ok(reason.filter(|reason| !reason.ends_with("already exists")))
 }
 
@@ -201,26 +201,42 @@ fn renamed(source: &[u8], name: &str, other: &str) -> Option<Vec<u8>> {
     Some([&source[..at], b"name=", other.as_bytes(), &source[at + named.len()..]].concat())
 }
 
-/// Why it cannot be loaded, if it cannot.
-async fn try_to_load(connection: &mut Connection, source: &[u8], name: &str) -> Result<Option<String>, CommandError> {
-    let load = Command::of(&["FUNCTION", "LOAD"]).arg(source);
-    let delete = Command::of(&["FUNCTION", "DELETE", name]);
-    let answers = connection.pipeline(&[Command::new("MULTI"), load, delete, Command::new("EXEC")]).await?;
-    let queued = answers.iter().find_map(|answer| answer.as_ref().err());
-    if let Some(error) = queued {
+/// Why it cannot be loaded, if it cannot. The reason quotes what stands in the library, which need not be text.
+async fn try_to_load(lane: &mut Lane, source: &[u8], name: &str) -> Result<Option<String>, CommandError> {
+    const LOAD: &str = "FUNCTION LOAD";
+    let (load, delete) = ([&b"FUNCTION"[..], b"LOAD", source], [&b"FUNCTION"[..], b"DELETE", name.as_bytes()]);
+    lane.send(&[vec![&b"MULTI"[..]], load.to_vec(), delete.to_vec(), vec![&b"EXEC"[..]]]).await?;
+    let mut refused = None;
+    for _ in 0..3 {
+        if let Answer::Error(error) = lane.head(LOAD).await? {
+            refused.get_or_insert(error);
+        }
+    }
+    let executed = lane.head("EXEC").await?;
+    if let Some(error) = refused {
         // That our user may not ask is nothing that is wrong with the library.
-        if let fault @ CommandFault::NoPermission { .. } = error.fault("FUNCTION LOAD") {
-            return Err(CommandError { command: "FUNCTION LOAD".to_owned(), fault });
+        if let fault @ CommandFault::NoPermission { .. } = error.fault(LOAD) {
+            return Err(CommandError { command: LOAD.to_owned(), fault });
         }
         return Ok(Some(error.to_string()));
     }
-    let Some(Ok(Reply::Array(results))) = answers.into_iter().next_back() else {
+    let Answer::Array(results) = executed else {
         return Ok(Some("unexpected reply of the target to the command".to_owned()));
     };
-    Ok(match results.into_iter().next() {
-        Some(Reply::Error(error)) => Some(error),
-        _ => None,
-    })
+    let mut rejected = None;
+    for at in 0..results {
+        match lane.head(LOAD).await? {
+            Answer::Error(error) if at == 0 => rejected = Some(error.to_string()),
+            Answer::Bulk(mut left) => {
+                while left > 0 {
+                    left -= lane.piece(left, LOAD).await?.len() as u64;
+                }
+                lane.end(LOAD).await?;
+            }
+            _ => {}
+        }
+    }
+    Ok(rejected)
 }
 
 #[cfg(test)]

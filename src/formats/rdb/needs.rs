@@ -93,6 +93,10 @@ impl Needs {
 
     /// The known servers that read the format.
     pub fn servers(&self) -> Vec<Server> {
-        Server::known().into_iter().filter(|server| server.reads(self.dialect, self.rdb_version)).collect()
+        // Vector sets are a module by their form, and part of Redis 8.
+        let vectors = self.modules.contains("vectorset");
+        let knows = |server: &Server| !vectors || server.name().starts_with("redis 8");
+        let known = Server::known().into_iter();
+        known.filter(|server| knows(server) && server.reads(self.dialect, self.rdb_version)).collect()
     }
 }

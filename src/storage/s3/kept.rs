@@ -32,7 +32,7 @@ pub(super) enum Said {
     Other,
     /// It may be the MD5 of other bytes, or something else: nobody knows yet how this store makes them.
     Unclear,
-    /// Nothing.
+    /// It says nothing of the bytes.
     Nothing,
 }
 

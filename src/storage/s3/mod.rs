@@ -131,6 +131,8 @@ struct Inner {
     /// True where the store does not know checksums, or the settings forbid to send them.
     no_checksums: AtomicBool,
     e_tags: kept::ETags,
+    /// A store may make those of parts otherwise.
+    part_e_tags: kept::ETags,
     /// Objects that a removal has only hidden.
     hidden: AtomicU64,
 }
@@ -167,7 +169,7 @@ impl S3 {
         let clock = clock::Clock::default();
         let connected = client::connect(bucket, prefix, options, &pace, &clock).await?;
         let client::Connected { client, no_checksums, site } = connected;
-        let e_tags = kept::ETags::new(site.is_aws() && !no_checksums);
+        let compares = site.is_aws() && !no_checksums;
         let inner = Inner {
             client,
             site,
@@ -180,7 +182,8 @@ impl S3 {
             clock,
             refuses_conditions: AtomicBool::new(false),
             no_checksums: AtomicBool::new(no_checksums),
-            e_tags,
+            e_tags: kept::ETags::new(compares),
+            part_e_tags: kept::ETags::new(compares),
             hidden: AtomicU64::new(0),
         };
         Ok(Self { inner: Arc::new(inner) })

@@ -74,7 +74,7 @@ impl Part {
         let (checksum, digest) = match &spool {
             Some(spool) => (spool.crc32(), spool.md5()),
             None => {
-                let (bytes, with_digest) = (memory.clone(), inner.e_tags.may_tell());
+                let (bytes, with_digest) = (memory.clone(), inner.part_e_tags.may_tell());
                 blocking::run(move || (crc32(&bytes), with_digest.then(|| kept::digest(&bytes)))).await
             }
         };
@@ -102,14 +102,23 @@ impl Part {
             .send()
             .await
         };
-        for _ in 0..kept::TRIES {
+        for attempt in 0..kept::TRIES {
             let sent = inner.ask_with_checksum(&mut Trouble::default(), send).await;
             let sent = sent.map_err(|error| inner.explain(Op::UploadPart, &full_key, error))?;
-            let said = digest
-                .map_or(Said::Nothing, |digest| inner.e_tags.say(&digest, sent.e_tag(), sent.server_side_encryption()));
-            if said == Said::Other {
-                tracing::warn!("part {number} of {full_key} was damaged on the way to the store, and is sent again");
-                continue;
+            let said = digest.map_or(Said::Nothing, |digest| {
+                inner.part_e_tags.say(&digest, sent.e_tag(), sent.server_side_encryption())
+            });
+            match said {
+                Said::Other => {
+                    tracing::warn!(
+                        "part {number} of {full_key} was damaged on the way to the store, and is sent again"
+                    );
+                    continue;
+                }
+                // A store may have ETags of its own for parts. If it is the MD5 next time, the part was damaged.
+                Said::Unclear if attempt == 0 => continue,
+                Said::Unclear => inner.part_e_tags.say_nothing(),
+                Said::Same | Said::Nothing => {}
             }
             // The checksum is named only if the store has taken note of it: one that has not may refuse to hear of it.
             return Ok(CompletedPart::builder()

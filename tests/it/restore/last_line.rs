@@ -47,7 +47,7 @@ fn keys_that_stay_or_have_expired() {
     let stored = Stored::of(&source);
     for more in [&[][..], &["--no-proof"], &["--method", "commands"]] {
         let last = ends(stored.restoring(&target, more), 1);
-        assert!(more.contains(&"--no-proof") || last.contains("and 1 have expired"), "{last}");
+        assert!(more.contains(&"--no-proof") || last.contains("and 1 has expired"), "{last}");
         ends(stored.restoring(&target, &[more, &["--on-conflict", "skip"]].concat()), 1);
         target.ok(&["FLUSHALL"]);
         ends(stored.restoring(&target, &[more, &["--exclude", "short"]].concat()), 0);

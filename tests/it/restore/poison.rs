@@ -380,6 +380,39 @@ fn of_two_members_of_one_name_the_first_counts() {
     }
 }
 
+/// The target's error quotes the byte at which it gave up, and no client may take that for a broken connection.
+#[test]
+fn a_library_with_a_byte_that_is_no_text_is_refused_by_name() {
+    for installed in servers() {
+        if installed.is("6.2") {
+            continue;
+        }
+        let start = || RedisServer::builder().version(&installed).arg("rdbcompression", "no").start().unwrap();
+        let (source, target) = (start(), start());
+        let code = "#!lua name=bytes\nlocal n = 1\nredis.register_function('f', function() return n end)";
+        source.ok(&["FUNCTION", "LOAD", code]);
+        source.ok(&["SET", "key", "1"]);
+        source.save();
+        let mut rdb = fs::read(source.dir().join("dump.rdb")).unwrap();
+        let at = rdb.windows(7).position(|words| words == b"local n").unwrap() + 8;
+        rdb[at] = 0xf3;
+        let end = rdb.len() - 8;
+        let sum = redis_ops::rdb::crc64(&rdb[..end]);
+        rdb[end..].copy_from_slice(&sum.to_le_bytes());
+        let file = tempfile::NamedTempFile::with_suffix(".rdb").unwrap();
+        fs::write(file.path(), rdb).unwrap();
+        for method in ["auto", "restore"] {
+            let (code, answer) = restore(file.path(), &target, &["--method", method]);
+            assert_eq!((code, target.ok(&["DBSIZE"]).as_str()), (2, "0"), "{} {method}: {answer}", installed.name);
+            let said = answer["error"].to_string();
+            assert!(said.contains("function library") && said.contains("bytes"), "{} {method}: {said}", installed.name);
+            let (code, answer) = restore(file.path(), &target, &["--method", method, "--accept-loss"]);
+            assert_eq!((code, target.ok(&["GET", "key"]).as_str()), (1, "1"), "{} {method}: {answer}", installed.name);
+            target.ok(&["FLUSHALL"]);
+        }
+    }
+}
+
 #[test]
 fn a_hash_whose_first_of_two_fields_has_expired_is_lost_and_not_said_to_be_there() {
     let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/hash_field_twice_and_expired.rdb");

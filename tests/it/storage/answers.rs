@@ -274,11 +274,13 @@ async fn what_is_damaged_on_its_way_is_sent_again_where_the_etag_tells() {
     let parts: Vec<String> = body.chunks(PART).map(md5).collect();
     let small = md5(b"small");
     const OTHER: &str = "\"ffffffffffffffffffffffffffffffff\"";
-    // How often each part, or the small object, arrives damaged; and whether ETags are MD5s at all.
+    // How often each part of the second object, or the small one, arrives damaged; and whether ETags are MD5s at all.
     for (damages, of_md5, spooled, goes) in [
-        (HashMap::from([("partNumber=2", 1), ("small", 1)]), true, false, true),
-        (HashMap::from([("partNumber=1", 2)]), true, true, true),
-        (HashMap::from([("partNumber=3", 9)]), true, false, false),
+        (HashMap::from([("second partNumber=2", 1), ("small", 1)]), true, false, true),
+        (HashMap::from([("second partNumber=1", 2)]), true, true, true),
+        // Nobody knows yet how this store makes those of parts.
+        (HashMap::from([("first partNumber=1", 1)]), true, false, true),
+        (HashMap::from([("second partNumber=3", 9)]), true, false, false),
         (HashMap::from([("small", 9)]), true, false, false),
         (HashMap::new(), false, false, true),
     ] {
@@ -287,7 +289,7 @@ async fn what_is_damaged_on_its_way_is_sent_again_where_the_etag_tells() {
         let web = Web::start(move |line| {
             let mut left = left.lock().unwrap();
             let damaged = left.iter_mut().any(|(what, times)| {
-                let meets = line.starts_with("PUT") && line.contains(what) && *times > 0;
+                let meets = line.starts_with("PUT") && what.split(' ').all(|word| line.contains(word)) && *times > 0;
                 *times -= i32::from(meets);
                 meets
             });
@@ -302,7 +304,7 @@ async fn what_is_damaged_on_its_way_is_sent_again_where_the_etag_tells() {
                     "<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"
                 }
                 // What is read back is what was sent, unless it arrived damaged for good.
-                line if line.starts_with("GET") && line.contains("first") => "first",
+                line if line.starts_with("GET") && line.contains("unknown") => "unknown",
                 _ => "",
             };
             let answer = Answer { status: 200, headers: vec![("ETag", e_tag.to_owned())], body: body.to_owned() };
@@ -316,18 +318,23 @@ async fn what_is_damaged_on_its_way_is_sent_again_where_the_etag_tells() {
                 // Its ETag is the MD5 of what was sent: this store can be believed.
                 storage.create("small/believed", Bytes::from_static(b"small")).await?;
             } else {
-                storage.create("first", Bytes::from_static(b"first")).await?;
+                storage.create("unknown", Bytes::from_static(b"unknown")).await?;
             }
-            let mut upload = storage.upload("object").await?;
-            upload.write(body.clone()).await?;
-            upload.complete().await
+            let mut sent = 0;
+            for key in ["first", "second"] {
+                let mut upload = storage.upload(key).await?;
+                upload.write(body.clone()).await?;
+                sent = upload.complete().await?;
+            }
+            Ok(sent)
         };
-        let sent = sent.await;
+        let sent: Result<u64, StorageError> = sent.await;
         let puts = web.asked().iter().filter(|line| line.starts_with("PUT")).count();
         if goes {
             assert_eq!(sent.unwrap(), body.len() as u64, "{row}");
             let again = row.matches(": 1").count() + 2 * row.matches(": 2").count();
-            assert_eq!(puts, 4 + again, "{row}: {:?}", web.asked());
+            // Three parts each, and the small object. Where ETags are none of the bytes, the first parts are sent twice to learn that.
+            assert!(puts == 7 + again || !of_md5 && (8..=10).contains(&puts), "{row}: {puts} {:?}", web.asked());
         } else {
             let error = sent.unwrap_err();
             assert!(error.to_string().contains("damaged on the way to the store"), "{row}: {error}");
