@@ -124,7 +124,11 @@ impl Counts {
             return match self.equal {
                 _ if self.expired + self.expired_fields > 0 => {
                     let all = counted(self.equal, "key");
-                    let keys = (self.expired > 0).then(|| count(self.expired));
+                    let keys = match (self.expired, self.expired_fields) {
+                        (0, _) => None,
+                        (keys, 0) => Some(count(keys)),
+                        (keys, _) => Some(counted(keys, "key")),
+                    };
                     let fields = (self.expired_fields > 0).then(|| counted(self.expired_fields, "hash field"));
                     let gone = keys.into_iter().chain(fields).collect::<Vec<_>>().join(" and ");
                     let have = if self.expired + self.expired_fields == 1 { "has" } else { "have" };
@@ -173,7 +177,7 @@ mod tests {
         assert_eq!(found(1, 0, 0).status(), Status::Failed);
         let words = "proof: the target holds 9 keys as in the backup, and 2 have expired";
         assert_eq!(Counts { expired: 2, ..found(0, 0, 0) }.sentence(), words);
-        let words = "proof: the target holds 9 keys as in the backup, and 2 and 1 hash field have expired";
+        let words = "proof: the target holds 9 keys as in the backup, and 2 keys and 1 hash field have expired";
         assert_eq!(Counts { expired: 2, expired_fields: 1, ..found(0, 0, 0) }.sentence(), words);
         let words = "proof: the target holds 9 keys as in the backup, and 1 hash field has expired";
         assert_eq!(Counts { expired_fields: 1, ..found(0, 0, 0) }.sentence(), words);

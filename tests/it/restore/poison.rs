@@ -401,11 +401,14 @@ fn a_library_with_a_byte_that_is_no_text_is_refused_by_name() {
         rdb[end..].copy_from_slice(&sum.to_le_bytes());
         let file = tempfile::NamedTempFile::with_suffix(".rdb").unwrap();
         fs::write(file.path(), rdb).unwrap();
+        // A server that starts with this file exits.
+        let (code, answer) = RedisOps::new().args(["verify", "--file", &file.path().display().to_string()]).json();
+        assert_eq!((code, &answer["findings"][0]["id"]), (2, &"function_syntax".into()), "{answer:#}");
         for method in ["auto", "restore"] {
             let (code, answer) = restore(file.path(), &target, &["--method", method]);
             assert_eq!((code, target.ok(&["DBSIZE"]).as_str()), (2, "0"), "{} {method}: {answer}", installed.name);
             let said = answer["error"].to_string();
-            assert!(said.contains("function library") && said.contains("bytes"), "{} {method}: {said}", installed.name);
+            assert!(said.contains("function library"), "{} {method}: {said}", installed.name);
             let (code, answer) = restore(file.path(), &target, &["--method", method, "--accept-loss"]);
             assert_eq!((code, target.ok(&["GET", "key"]).as_str()), (1, "1"), "{} {method}: {answer}", installed.name);
             target.ok(&["FLUSHALL"]);

@@ -1,8 +1,9 @@
-//! Function libraries: what can be judged without a Lua interpreter.
+//! Function libraries: what can be judged without running their code.
 
 use std::collections::HashSet;
 
 use super::OddityKind;
+use super::compile::compiles;
 use super::lua::{self, Ends};
 
 /// The most names of functions that are remembered; a server with more is unheard of.
@@ -60,6 +61,9 @@ fn of_code(source: &[u8]) -> Option<OddityKind> {
     let engine = header.get(2..5).filter(|_| header.get(5).is_none_or(u8::is_ascii_whitespace))?;
     if !engine.eq_ignore_ascii_case(b"lua") {
         return None;
+    }
+    if !compiles(code) {
+        return Some(OddityKind::FunctionSyntax);
     }
     match lua::ends(code) {
         Ends::Perhaps => None,

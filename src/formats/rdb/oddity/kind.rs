@@ -214,7 +214,7 @@ impl OddityKind {
                 "function_may_not_end",
                 "a function library with a loop of which only a server can tell whether it ends when it is loaded",
             ),
-            Self::FunctionNotRun => ("functions_not_run", "functions were not compiled"),
+            Self::FunctionNotRun => ("functions_not_run", "functions were compiled, and not run"),
             Self::EmptyArray => ("empty_array", "an array without elements"),
             Self::ArrayOrder => ("array_order", "elements of an array that are out of order, or duplicates"),
             Self::TemplateFields => {

@@ -16,6 +16,7 @@
 //! Refusing is as bad as dying: a server that starts with the file ends, and a replica that is fed it ends.
 
 mod collected;
+mod compile;
 mod fate;
 mod functions;
 mod kind;
