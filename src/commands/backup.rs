@@ -3,6 +3,7 @@
 mod answer;
 mod plan;
 mod pruning;
+mod rights;
 mod source;
 mod turn;
 mod way;
@@ -20,7 +21,7 @@ use crate::capture::spool::Spooling;
 use crate::codec::{self, Codec};
 use crate::connection::replication;
 use crate::dataset::Dataset;
-use crate::explain::{Context as _, Hint, Misuse, Result};
+use crate::explain::{Context as _, Explain as _, Fault, Hint, Misuse, Result};
 use crate::operations::{Locked, Turns};
 use crate::printer::words;
 use crate::repository::manifest::Purpose;
@@ -181,8 +182,9 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
             let progress = context.bar();
             let report = backup::adopt(&options, &data, &repository, progress.as_ref(), &context.cancel).await;
             progress.finish();
-            let what = format!("adopt {file}");
-            let outcome = shown_and_pruned(report, &what, Vec::new(), settings, instance, &repository, context).await;
+            let what = format!("add {file} to the repository");
+            let outcome =
+                shown_and_pruned(report, None, &what, Vec::new(), settings, instance, &repository, context).await;
             turn.end(&context.printer).await;
             outcome
         }
@@ -255,13 +257,22 @@ async fn backed_up(
         }
     };
     progress.finish();
+    let because = match (&report, source) {
+        (Err(failed), Source::One(chosen, _)) if failed.meaning().code == "permission_denied" => {
+            way::missing(chosen, method).await
+        }
+        _ => None,
+    };
     let what = format!("back up {}", server.node);
-    shown_and_pruned(report, &what, others, settings, &server.instance, repository, context).await
+    let outcome =
+        shown_and_pruned(report, because, &what, others, settings, &server.instance, repository, context).await;
+    outcome.map_err(|fault| rights::of_user(fault, &server.node))
 }
 
 /// Shows what came of a backup, and prunes behind one that was published.
 async fn shown_and_pruned(
     report: Result<Report, BackupError>,
+    because: Option<Fault>,
     what: &str,
     others: Vec<String>,
     settings: &Settings,
@@ -270,7 +281,7 @@ async fn shown_and_pruned(
     context: &Context,
 ) -> Result<Outcome> {
     let taken = report.as_ref().ok().map(|report| report.manifest.clone());
-    let outcome = show(report, what, others, context)?;
+    let outcome = show(report, because, what, others, context)?;
     Ok(match &settings.retention {
         Some(retention) => pruning::after(outcome, retention, instance, taken.as_ref(), repository, context).await,
         None => outcome,

@@ -8,9 +8,11 @@ use crate::commands::{Context, Outcome};
 use crate::explain::{Fault, Result};
 use crate::printer::words;
 
-/// `others`: warnings that say nothing of the backup itself; it is as good as any.
+/// `others`: warnings that say nothing of the backup itself; it is as good as any. `because`: why the backup has failed, where that was
+/// found out since.
 pub(super) fn show(
     report: Result<Report, BackupError>,
+    because: Option<Fault>,
     what: &str,
     others: Vec<String>,
     context: &Context,
@@ -30,7 +32,7 @@ pub(super) fn show(
                     object.error
                 ));
             }
-            return Err(Fault::from(failed.error).context(match failed.backup_id {
+            return Err(because.unwrap_or_else(|| failed.error.into()).context(match failed.backup_id {
                 Some(id) if failed.may_be_published => {
                     format!(
                         "cannot {what} as {id}: it is unknown whether the backup was published; nothing was removed"
