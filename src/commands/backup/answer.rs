@@ -8,18 +8,29 @@ use crate::commands::{Context, Outcome};
 use crate::explain::{Fault, Result};
 use crate::printer::words;
 
-/// `others`: warnings that say nothing of the backup itself; it is as good as any. `because`: why the backup has failed, where that was
-/// found out since.
+/// A backup that has failed.
+pub(super) struct Failed {
+    pub(super) error: BackupError,
+    /// Why, in place of what the run has met, where more was found out since.
+    pub(super) because: Option<Fault>,
+}
+
+impl From<BackupError> for Failed {
+    fn from(error: BackupError) -> Self {
+        Self { error, because: None }
+    }
+}
+
+/// `others`: warnings that say nothing of the backup itself; it is as good as any.
 pub(super) fn show(
-    report: Result<Report, BackupError>,
-    because: Option<Fault>,
+    report: Result<Report, Failed>,
     what: &str,
     others: Vec<String>,
     context: &Context,
 ) -> Result<Outcome> {
     let report = match report {
         Ok(report) => report,
-        Err(failed) => {
+        Err(Failed { error: failed, because }) => {
             for object in &failed.leftovers {
                 context.printer.say(&format!(
                     "{}: {} ({})",
