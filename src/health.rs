@@ -259,7 +259,16 @@ fn unreachable(error: &ConnectError, level: Level) -> Health {
         matches!(&error.fault, ConnectFault::Timeout { phase: Phase::Handshake | Phase::Auth | Phase::Ping, .. });
     let why =
         if stalled { " (it accepts connections: a long command, `CLIENT PAUSE`, or a stalled process)" } else { "" };
-    let mut health = down(code, format!("{error}{why}"), None);
+    // What rejects a password runs: whoever is on call looks at the password, and not for a server that is gone.
+    let text = match &error.fault {
+        fault @ ConnectFault::Authentication { .. } => format!(
+            "{} is running, but the login failed: {fault}; check the user name and the password (a password in the environment overrides \
+             the settings)",
+            error.target
+        ),
+        _ => format!("{error}{why}"),
+    };
+    let mut health = down(code, text, None);
     let answers = matches!(
         error.fault,
         ConnectFault::Authentication { .. }

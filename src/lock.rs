@@ -147,7 +147,7 @@ fn stood_still(until: Instant, now: Instant, end: Instant, ttl: Duration) -> Opt
     (now >= end && late > ttl / RENEWALS).then(|| {
         let (late, ttl) = (span(late), span(ttl));
         format!(
-            "redis-ops itself, or the whole machine, was suspended or too busy for {late}; the lock lapses after {ttl}"
+            "redis-ops itself, or the whole machine, was suspended or too busy for {late}; the lock expires after {ttl}"
         )
     })
 }

@@ -30,7 +30,7 @@ pub enum ArchiveError {
         error: String,
     },
     /// Another archiver is at work.
-    #[error("another archiver writes this archive: {0}")]
+    #[error("another archiver already follows this instance: {0}")]
     Locked(String),
     /// The server cannot be followed at this moment.
     #[error("{0}")]

@@ -198,10 +198,7 @@ pub async fn must_be_ours(
     match repository.archiver(instance, shard).await? {
         Some(other) if other.token != token && other.is_at_work(repository.now()) => {
             let seen = crate::times::text(other.seen_at);
-            Err(RepositoryError::Locked(format!(
-                "process {} on {} writes it, and was last seen at {seen}",
-                other.pid, other.host
-            )))
+            Err(RepositoryError::Locked(format!("process {} on {}, last seen at {seen}", other.pid, other.host)))
         }
         _ => Ok(()),
     }

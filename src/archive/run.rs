@@ -1,5 +1,6 @@
 //! The archiver as a whole: attaches, reads, goes on after every break.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -124,6 +125,8 @@ struct Archiver<'a> {
     /// Where the stream goes on if no file is being written.
     position: Option<(Position, u32)>,
     anew: Option<mpsc::Sender<()>>,
+    /// What this machine has carried into the repository is not there any more: only a new backup leads into what follows.
+    is_lost: bool,
     /// What the next file is joined to, if the one that was to say so was given up empty.
     joins: Option<Head>,
     /// Complete files on their way to the keeper; `None`: no more will come.
@@ -140,13 +143,29 @@ impl<'a> Archiver<'a> {
         repository: &Repository,
         stop: &CancellationToken,
     ) -> Result<Self, ArchiveError> {
-        let folder: PathBuf = options.state.join(&options.instance).join(SHARD.to_string());
+        let folders: PathBuf = options.state.join(&options.instance);
+        let folder = spool::folder_for(&folders, SHARD, &repository.describe());
         let failed = |error: std::io::Error| ArchiveError::Spool {
             folder: folder.display().to_string(),
             error: error.to_string(),
         };
-        let path = folder.clone();
-        let spool = blocking::run(move || Spool::open(&path)).await.map_err(failed)?;
+        // A new repository is made here: what it holds is asked for below.
+        repository.ready_for_archives(repository.now()).await?;
+        let timeline = repository.timeline(&options.instance, SHARD).await?;
+        let archiver = repository.archiver(&options.instance, SHARD).await?;
+        // The repository may be another one than the state on this machine tells of: it was made again, or has another place by now.
+        let holds = {
+            let ends: HashSet<(String, u64)> =
+                timeline.segments().map(|segment| (segment.replid.clone(), segment.to)).collect();
+            move |head: &Head| ends.contains(&(head.replid.clone(), head.offset))
+        };
+        let (place, holds_head) = (repository.describe(), holds.clone());
+        let is_of_place = move |head: Option<&Head>, token: &str| match head {
+            Some(head) => holds_head(head),
+            None => archiver.is_some_and(|archiver| archiver.token == token),
+        };
+        let opened = blocking::run(move || Spool::open_for(&folders, SHARD, &place, is_of_place));
+        let spool = opened.await.map_err(failed)?;
         let spool = Arc::new(spool.ok_or_else(|| {
             ArchiveError::Locked(format!("a process on this machine holds {}", folder.join("lock").display()))
         })?);
@@ -157,7 +176,8 @@ impl<'a> Archiver<'a> {
         let spooled = spool.clone();
         let found = blocking::run(move || found_again(&spooled));
         let (files, head) = found.await.map_err(failed)?;
-        let head = match head {
+        let is_lost = head.as_ref().is_some_and(|head| !holds(head));
+        let head = match head.filter(|_| !is_lost) {
             Some(head) => Some(head),
             None => in_repository(repository, &options.instance, SHARD).await?,
         };
@@ -189,6 +209,7 @@ impl<'a> Archiver<'a> {
             writer: None,
             position,
             anew: None,
+            is_lost,
             joins: None,
             work: Some(work),
             keeper,
@@ -333,7 +354,8 @@ impl<'a> Archiver<'a> {
                 (position, 0)
             }
         };
-        if let (Some(_), Some(anew)) = (&joins, &self.anew) {
+        let needs_base = std::mem::take(&mut self.is_lost) || joins.is_some();
+        if let (true, Some(anew)) = (needs_base, &self.anew) {
             // One that waits already is enough.
             let _ = anew.try_send(());
         }

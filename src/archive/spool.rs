@@ -1,13 +1,16 @@
 //! What was read and is not in the repository yet: one file for each segment to come, and beside it the marks that belong to it. Blocks.
 //!
 //! ```text
-//! <state>/archive/<instance>/<shard>/lock                      held while an archiver is at work
+//! <state>/archive/<instance>/<shard>-<place>/lock              held while an archiver is at work
 //!                                    token                     tells this archiver from others
 //!                                    head.json                 what is in the repository already
 //!                                    <from>-<db>-<replid>.raw  bytes of the stream behind <from>
 //!                                    <from>-<db>-<replid>.marks
 //!                                    <from>-<db>-<replid>.joins   what the file is joined to, if that is not the one before it
 //! ```
+//!
+//! `<place>` is made from where the repository lies: two repositories that archive an instance by one name share nothing. Older versions
+//! named the folder `<shard>`; it is taken over by the repository that its content belongs to.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -15,6 +18,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use crate::connection::replication::Position;
 use crate::private_files;
@@ -120,6 +124,27 @@ impl Spool {
         Ok(Some(Self { folder: folder.to_owned(), _lock: lock, token }))
     }
 
+    /// Opens the folder of a shard for the repository at a place. `is_of_place` says whether the folder that an older version has left
+    /// belongs to that repository, from what is in it: then it is renamed. `None`: another archiver of this machine holds it.
+    ///
+    /// # Errors
+    /// The folder cannot be made, read or renamed.
+    pub fn open_for(
+        folders: &Path,
+        shard: u32,
+        place: &str,
+        is_of_place: impl FnOnce(Option<&Head>, &str) -> bool,
+    ) -> io::Result<Option<Self>> {
+        let (older, folder) = (folders.join(shard.to_string()), folder_for(folders, shard, place));
+        let token = fs::read_to_string(older.join("token")).unwrap_or_default();
+        if !folder.exists() && !token.is_empty() && is_of_place(head(&older)?.as_ref(), &token) {
+            let Some(spool) = Self::open(&older)? else { return Ok(None) };
+            fs::rename(&older, &folder)?;
+            return Ok(Some(Self { folder, ..spool }));
+        }
+        Self::open(&folder)
+    }
+
     /// Where its files are.
     pub fn folder(&self) -> &Path {
         &self.folder
@@ -149,6 +174,12 @@ impl Spool {
         files.sort_by_key(|spooled| (order.iter().position(|replid| *replid == spooled.replid), spooled.from));
         Ok(files)
     }
+}
+
+/// The folder of the spool of a shard for the repository at a place.
+pub fn folder_for(folders: &Path, shard: u32, place: &str) -> PathBuf {
+    let digest = hex::encode(Sha256::digest(place.as_bytes()));
+    folders.join(format!("{shard}-{}", &digest[..12]))
 }
 
 /// What is in the repository, as far as this machine knows.

@@ -103,12 +103,12 @@ pub struct Global {
     pub insecure: bool,
     /// Timeout for connecting and for each reply, such as 5s [default: 5s from a server, 30s from an S3 store].
     ///
-    /// While the server makes or sends its RDB, the default is 65s; while the server reports that it is still making the RDB, redis-ops
-    /// waits 60 times as long. A backup by SCAN waits 10 times as long for a new key, and fails if SCAN returns more than 4 times as
-    /// many keys as DBSIZE reports, plus 100,000. A server or store that sends less than 1 KiB a second counts as silent.
+    /// While the server makes or sends its RDB, the default is 65s; if the server reports that it is still making the RDB, redis-ops
+    /// waits for up to 60 times the timeout (65 min by default). A backup by SCAN fails if no new key arrives for 10 times the timeout
+    /// (650s by default), or if SCAN returns more than 4 times as many keys as DBSIZE reports, plus 100,000. A server or store that sends less than 1 KiB a second counts as silent.
     ///
-    /// If the store fails, list, show, --plan and the start of a transfer retry for 10s (or for one timeout, if that is longer); if
-    /// nothing listens at the store's port, for 2s, except when a backup starts. During a transfer, the retries last as long as
+    /// If the store fails, list, show, --plan and the start of a transfer retry for 10s, or for the timeout if that is longer. If
+    /// the store refuses the connection, they retry for 2s only; the start of a backup still retries for 10s. During a transfer, the retries last as long as
     /// `backup --store-retry` allows (default 5m).
     #[arg(long, global = true, value_name = "DUR", help_heading = CONNECTION, value_parser = values::duration)]
     pub timeout: Option<Duration>,
@@ -263,21 +263,21 @@ pub const ALONE: [&str; 4] = ["explain", "help", "completions", "man"];
 /// The exit codes of a command, where they need more words than those of every command.
 pub const EXIT_CODES: [(&str, &str); 16] = [
     ("backup", "0 published, or not due; 1 published, with warnings; 2 not published"),
-    ("archive", "0 stopped, or shown; 1 with a gap; 2 not followed, or nothing to restore"),
+    ("archive", "0 stopped, or shown; 1 with a gap, or no backup; 2 not followed, or nothing to restore"),
     ("restore", "0 restored and proven; 1 with warnings; 2 refused or incomplete"),
     ("verify", "0 good, or equal; 1 with warnings; 2 damaged, or different"),
-    ("list", "0 listed; 3 the repository or the instance does not exist"),
+    ("list", "0 listed; 1 no usable backup of an instance; 3 no such repository or instance"),
     ("show", "0 shown; 3 the backup does not exist"),
-    ("status", "0 good; 1 unverified for too long, or a backup is missing; 2 too old, or none"),
+    ("status", "0 good; 1 unverified for too long, or a backup is missing; 2 too old, none, or all damaged"),
     ("prune", "0 removed, or nothing to remove; 2 not all removed, or not confirmed; 3 no policy"),
-    ("delete", "0 removed; 2 pinned, not removed, or not confirmed; 3 no such backup"),
+    ("delete", "0 removed; 2 not removed (pinned, refused, or not confirmed); 3 no such backup"),
     ("pin", "0 pinned, or lifted; 2 not done; 3 no such backup"),
-    ("init", "0 made, or already there; 2 cannot be written to"),
+    ("init", "0 created, or exists already; 2 cannot be created or written to"),
     ("lock", "the command's own; 0 shown or released; 2 taken by another, or lost"),
     ("schedule", "0 printed, or `enabled: false`; 3 no schedule, or a wrong one"),
     ("diagnose", "0 no finding; 1 worst is a warning; 2 worst is critical"),
     ("health", "0 up; 1 degraded; 2 down"),
-    ("metrics", "0 printed (redis_up says whether it answers); 1 without the backups"),
+    ("metrics", "0 printed, even if the server is down (redis_up 0); 1 printed without the metrics of the backups"),
 ];
 
 /// Options of `list`.
@@ -307,11 +307,11 @@ pub struct Database {
 /// How a command that writes gets along with other runs on the same instance.
 #[derive(Args)]
 pub struct Turns {
-    /// How long to wait for another run on the same instance; 0s: fail at once [default: 0s].
+    /// How long to wait if another run holds the lock of this instance; 0s: fail at once [default: 0s].
     #[arg(long, value_name = "DUR", value_parser = values::duration, conflicts_with = "no_lock")]
     pub wait_lock: Option<Duration>,
-    /// Take no lock in the repository, and run beside others on the same instance. Backups stay safe; the server and the store do the
-    /// work twice.
+    /// Take no lock in the repository, so that several runs may work on the same instance at the same time. Backups stay safe, but the
+    /// same work may be done twice.
     #[arg(long)]
     pub no_lock: bool,
 }

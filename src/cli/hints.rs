@@ -40,13 +40,14 @@ pub fn words(hint: &Hint) -> String {
              5m` waits up to five hours (60 times the timeout)"
         }
         Hint::GrantAcl(rule) => return format!("`ACL SETUSER {rule}`, run by an admin user, grants the permission"),
+        Hint::GrantBackup { replication, by_key } => return grant_backup(replication.as_deref(), by_key.as_deref()),
 
         Hint::ReadByKey => "`--source scan` reads the server key by key (the data is then not from a single moment)",
         Hint::ReadPrimary => {
             "`--read-from primary` reads the primary instead; if the primary is gone for good, `backup --stale`, without `--source replication`, reads the replica key by key"
         }
         Hint::ReadStale => {
-            "name the primary instead; if it is gone for good, `backup --stale` backs up this replica key by key"
+            "back up the primary instead; if the primary is gone for good, add `--stale`, which backs up this replica key by key"
         }
         Hint::ShardByShard => {
             "`backup --shard-only --name NAME`, once for each primary, backs up the cluster shard by shard; each shard is from a different moment"
@@ -68,7 +69,7 @@ pub fn words(hint: &Hint) -> String {
         Hint::WaitForLock(None) => "raise `--wait-lock`; if that run has died, remove the unfinished backup first",
         Hint::WaitForLock(Some([place, instance, token])) => {
             return format!(
-                "`--wait-lock 10m` waits for it; if that run is dead, its lock lapses within 16 minutes, or `redis-ops lock release -r {} -i {instance} --token {}` removes it",
+                "to wait for that run: `--wait-lock 10m`; if it is dead, its lock expires within 16 min; to remove the lock now: `redis-ops lock release -r {} -i {instance} --token {}`",
                 quoted(place),
                 quoted(token)
             );
@@ -76,19 +77,23 @@ pub fn words(hint: &Hint) -> String {
 
         Hint::StrangeLock(of) => {
             return format!(
-                "`--wait-lock 20m` waits until it lapses, 16 minutes after it was written; if no other run is at work, remove {}",
+                "to wait until this lock expires, 16 min after it was written: `--wait-lock 20m`; if no other run is active, remove {}",
                 lock_file(of)
             );
         }
         Hint::NoLock(of) => {
-            return format!("redis-ops writes no such lock, and it does not lapse: remove {}", lock_file(of));
+            return format!("redis-ops writes no such lock, and this lock never expires: remove {}", lock_file(of));
         }
-        Hint::WaitForKey => "`--wait-lock 10m` waits for it",
+        Hint::WaitForKey => "to wait for the lock: `--wait-lock 10m`",
+        Hint::OtherKey => "choose another `--key`",
+        Hint::LockStatus(key) => {
+            return format!("`redis-ops lock status --key {}` shows the token", quoted(key));
+        }
 
         Hint::ListBackups => "`redis-ops list` shows the backups",
         Hint::ListPublished => "it is not a complete backup; `redis-ops list` shows the complete ones",
         Hint::NameCluster => "`--name NAME`, or an entry under `instances` in the settings",
-        Hint::NameInstance(backup) => return format!("name the instance: `--backup-id {backup}`"),
+        Hint::NameInstance(backups) => return one_of(backups),
         Hint::OtherBackup => {
             "the object was changed, or replaced by another backup's object; restore another backup: `redis-ops list` shows them"
         }
@@ -118,8 +123,8 @@ pub fn words(hint: &Hint) -> String {
             return format!("create the bucket first, or correct `--repository`; the store asked is {asked}");
         }
         Hint::NameFolder => "name a folder with `--repository`; it is created if it is missing",
-        Hint::DeleteByName(backup) => {
-            return format!("`redis-ops delete {} --yes`, if that is the backup that is meant", quoted(backup));
+        Hint::DeleteByName([place, backup]) => {
+            return format!("to delete this backup: `redis-ops delete {} -r {} --yes`", quoted(backup), quoted(place));
         }
         Hint::OtherPlaceOrEndpoint => "correct `--repository` or `--s3-endpoint`",
         Hint::MakeRoom => "free some space, or name another place with `--repository`",
@@ -169,7 +174,10 @@ pub fn words(hint: &Hint) -> String {
             return format!("`redis-ops pin {backup} --lift --name {pin}` lifts the pin");
         }
         Hint::NamePin => "add `--name NAME` to choose a pin",
-        Hint::DeleteLast => "take another backup first; `--last` removes this backup anyway",
+        Hint::DeleteLast => "take another backup first; or add `--last` to remove this backup anyway",
+        Hint::DeleteNewestVerified => {
+            "take another backup first, and verify it (`redis-ops backup`, `redis-ops verify`); or add `--last` to remove this backup anyway"
+        }
         Hint::AnswerBeforehand => "add `--yes` to confirm in advance",
         Hint::AsLines => "`--format ndjson` writes the result line by line",
         Hint::WatchFormats => "with `--watch`, use `--format table`, `nagios` or `ndjson`, whose lines have a time",
@@ -179,6 +187,31 @@ pub fn words(hint: &Hint) -> String {
 }
 
 const BEGIN_ANEW: &str = "`--on-conflict skip` keeps the existing keys and restores the others, `--on-conflict replace` writes all keys again";
+
+/// What an admin types so that a user may back up: replication first, which gives one moment of the data.
+fn grant_backup(replication: Option<&str>, by_key: Option<&str>) -> String {
+    let run = "run as an admin user:";
+    match (replication, by_key) {
+        (Some(replication), Some(by_key)) => format!(
+            "{run} `ACL SETUSER {replication}`; or, to read key by key (not a single moment): `ACL SETUSER {by_key}`"
+        ),
+        (Some(rules), None) | (None, Some(rules)) => format!("{run} `ACL SETUSER {rules}`"),
+        (None, None) => format!("{run} `ACL SETUSER`"),
+    }
+}
+
+/// The choice between backups of several instances: all of them, or the form where there are many.
+fn one_of(backups: &[String]) -> String {
+    let typed: Vec<String> = backups.iter().map(|backup| format!("`--backup-id {}`", quoted(backup))).collect();
+    match typed.as_slice() {
+        [first @ .., last] if !first.is_empty() && typed.len() <= 4 => {
+            format!("choose the instance: {} or {last}", first.join(", "))
+        }
+        _ => {
+            "choose the instance: `--backup-id INSTANCE/latest`, or an id in full: `--backup-id INSTANCE/ID`".to_owned()
+        }
+    }
+}
 
 /// Where the lock of an instance lies in a repository.
 fn lock_file([place, instance]: &[String; 2]) -> String {

@@ -259,7 +259,7 @@ pub fn format(global: &Global, command: &str, environment: &Environment) -> Resu
     }
     let names: Vec<&str> = has.iter().map(|format| format.name()).collect();
     Err(Misuse::usage(format!("`{command}` does not support the format `{}`", wanted.name()))
-        .hint(format!("supported: `{}`", names.join("`, `"))))
+        .hint(format!("use one of `{}`", names.join("`, `"))))
 }
 
 fn format_named(name: &str) -> Result<Format, Misuse> {

@@ -12,7 +12,7 @@ use super::{Context, Outcome};
 use crate::archive::{self, Options, Report};
 use crate::capture::source::Wanted;
 use crate::explain::{Context as _, Hint, Misuse, Result, Status};
-use crate::moment::{self, Window};
+use crate::moment::{self, MomentError, Window};
 use crate::operations;
 use crate::printer::words;
 use crate::repository::segment::{Event, time_of as time_of_command};
@@ -92,15 +92,22 @@ async fn run_archiver(settings: &Settings, follow: &Follow, context: &Context) -
     context.printer.say(&format!("following {} into {}", settings.server.node, repository.describe()));
     let followed = operations::follow(&options, &repository, &context.printer, &context.cancel).await;
     let (report, bases) = followed.with_context(|| format!("cannot follow {}", settings.server.node))?;
-    let status = if report.gaps.is_empty() { Status::Ok } else { Status::Warning };
+    // What is archived leads nowhere without a backup before it: that is said by what the repository holds, and not by what was done.
+    let latest = moment::choose(&repository, &settings.server.instance, &moment::Wanted::Latest).await;
+    let leads_nowhere = match latest {
+        Err(error @ MomentError::NothingAfter { .. }) => Some(error),
+        _ => None,
+    };
+    let lacks_backup = matches!(leads_nowhere, Some(MomentError::NothingAfter { newest: None, .. }));
+    let status = if report.gaps.is_empty() && !lacks_backup { Status::Ok } else { Status::Warning };
     Ok(Outcome::new(status)
         .field("instance", &settings.server.instance)
         .field("archive", &report)
         .field("bases", bases)
-        .text(text_of(&report, status, context)))
+        .text(text_of(&report, leads_nowhere.as_ref(), status, context)))
 }
 
-fn text_of(report: &Report, status: Status, context: &Context) -> String {
+fn text_of(report: &Report, leads_nowhere: Option<&MomentError>, status: Status, context: &Context) -> String {
     let mut table = Table::pairs();
     let stored = words::bytes(report.stored_bytes);
     table.row(["segments", &words::count(report.segments)]);
@@ -119,6 +126,10 @@ fn text_of(report: &Report, status: Status, context: &Context) -> String {
     }
     let sentence = match (report.recoverable_to, report.gaps.len()) {
         (_, gaps @ 1..) => format!("the archive has {}", words::counted(gaps as u64, "new gap")),
+        (Some(_), 0) if leads_nowhere.is_some() => {
+            let reached = report.to.map_or_else(String::new, |to| format!("archived up to offset {to}; "));
+            format!("{reached}{}", leads_nowhere.map(ToString::to_string).unwrap_or_default())
+        }
         (Some(time), 0) => format!("recoverable up to {}", times::text(time)),
         (None, 0) => "nothing was archived".to_owned(),
     };
@@ -177,8 +188,20 @@ fn time_of(time_us: Option<i64>) -> Option<String> {
 async fn status(settings: &Settings, context: &Context) -> Result<Outcome> {
     let repository = settings.place.open().await?;
     let instance = &settings.server.instance;
-    let held = moment::held(&repository, instance).await?;
     let archiver = repository.archiver(instance, SHARD).await?;
+    let at_work = archiver.as_ref().filter(|one| one.is_at_work(repository.now()));
+    let held = match (moment::held(&repository, instance).await, at_work) {
+        // Somebody follows it, and the first segment is on its way.
+        (Err(MomentError::NoArchive(_)), Some(one)) => {
+            let text = format!(
+                "the archive of {instance} is empty so far: the archiver (process {} on {}) is running, and has stored nothing yet",
+                one.pid, one.host
+            );
+            let hint = "wait until the archiver has stored the first segment (after 10 s, or its `--rpo`)";
+            return Err(Misuse::which_backup("not_found", text).hint(hint).into());
+        }
+        (held, _) => held?,
+    };
     let mut table = Table::pairs();
     let (mut in_json, mut spans) = (Vec::new(), Vec::new());
     let mut before: Option<&Window> = None;
@@ -223,7 +246,7 @@ async fn status(settings: &Settings, context: &Context) -> Result<Outcome> {
                 spans.push(span);
             }
             None => {
-                table.row(["recoverable", "nothing of it: no backup lies in this stretch"]);
+                table.row(["recoverable", "none of it: no backup lies between these offsets"]);
             }
         }
         in_json.push(json!({

@@ -3,6 +3,7 @@
 mod answer;
 mod plan;
 mod pruning;
+mod rights;
 mod source;
 mod turn;
 mod way;
@@ -14,19 +15,19 @@ use super::telling::Telling;
 use super::turns;
 use super::which::{File, Place, Server};
 use super::{Context, Outcome};
-use crate::backup::{self, BackupError, Method, Report};
+use crate::backup::{self, Method, Report};
 use crate::capture::source::{ReadFrom, Wanted};
 use crate::capture::spool::Spooling;
 use crate::codec::{self, Codec};
 use crate::connection::replication;
 use crate::dataset::Dataset;
-use crate::explain::{Context as _, Hint, Misuse, Result};
+use crate::explain::{Context as _, Explain as _, Hint, Misuse, Result};
 use crate::operations::{Locked, Turns};
 use crate::printer::words;
 use crate::repository::manifest::Purpose;
 use crate::repository::{BegunBy, Repository};
 
-use answer::show;
+use answer::{Failed, show};
 pub use pruning::Retention;
 use source::Source;
 
@@ -181,8 +182,17 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
             let progress = context.bar();
             let report = backup::adopt(&options, &data, &repository, progress.as_ref(), &context.cancel).await;
             progress.finish();
-            let what = format!("adopt {file}");
-            let outcome = shown_and_pruned(report, &what, Vec::new(), settings, instance, &repository, context).await;
+            let what = format!("add {file} to the repository");
+            let outcome = shown_and_pruned(
+                report.map_err(Failed::from),
+                &what,
+                Vec::new(),
+                settings,
+                instance,
+                &repository,
+                context,
+            )
+            .await;
             turn.end(&context.printer).await;
             outcome
         }
@@ -255,13 +265,20 @@ async fn backed_up(
         }
     };
     progress.finish();
+    let report = match (report, source) {
+        (Err(error), Source::One(chosen, _)) if error.meaning().code == "permission_denied" => {
+            Err(Failed { error, because: way::missing(chosen, method).await })
+        }
+        (report, _) => report.map_err(Failed::from),
+    };
     let what = format!("back up {}", server.node);
-    shown_and_pruned(report, &what, others, settings, &server.instance, repository, context).await
+    let outcome = shown_and_pruned(report, &what, others, settings, &server.instance, repository, context).await;
+    outcome.map_err(|fault| rights::of_user(fault, &server.node))
 }
 
 /// Shows what came of a backup, and prunes behind one that was published.
 async fn shown_and_pruned(
-    report: Result<Report, BackupError>,
+    report: Result<Report, Failed>,
     what: &str,
     others: Vec<String>,
     settings: &Settings,

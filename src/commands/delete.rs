@@ -137,12 +137,20 @@ async fn must_be_named_in_full(
     let instances: BTreeSet<String> = published.into_iter().map(|(instance, _)| instance).collect();
     match instances.len() {
         0 | 1 => Ok(()),
-        _ => {
-            let text = format!(
-                "`{}` does not name the instance, and the repository has backups of several: `--yes` confirms only INSTANCE/ID",
-                settings.id
-            );
-            Err(Misuse::usage(text).hint(Hint::DeleteByName(name.to_owned())).into())
+        n => {
+            let text = match settings.id.rsplit_once('/') {
+                // The instance is named.
+                Some(_) => format!(
+                    "`{}` may be another backup by the time it is removed: with `--yes`, `delete` needs the whole id",
+                    settings.id
+                ),
+                None => format!(
+                    "`{}` names no instance, and the repository holds backups of {}: with `--yes`, `delete` needs INSTANCE/ID",
+                    settings.id,
+                    words::counted(n as u64, "instance")
+                ),
+            };
+            Err(Misuse::usage(text).hint(Hint::DeleteByName([repository.describe(), name.to_owned()])).into())
         }
     }
 }
@@ -170,7 +178,7 @@ fn ended(outcome: impl Fn(Status) -> Outcome, name: &str, report: &Report, conte
 async fn unpublished(repository: &Repository, instance: &str, id: BackupId, context: &Context) -> Result<Outcome> {
     let name = format!("{instance}/{id}");
     let question =
-        format!("Backup {name} was never finished: it has no manifest. All that is left of it is removed for good.");
+        format!("Backup {name} was never finished: it has no manifest. This removes all that is left of it for good.");
     confirm_by_name(context, &question, &id.to_string()).await?;
     let fate = retention::carry_out_unpublished(repository, instance, id).await;
     let (report, why) = match fate {
@@ -204,16 +212,16 @@ fn question(name: &str, backup: &Planned, of_instance: usize) -> String {
     what.extend(backup.keys.map(|keys| words::counted(keys, "key")));
     what.push(words::bytes(backup.bytes));
     let last = if of_instance == 1 { ", the only backup of its instance," } else { "" };
-    format!("Backup {name} ({}){last} is removed for good.", what.join(", "))
+    format!("This removes backup {name} ({}){last} for good.", what.join(", "))
 }
 
 /// Why a backup is not removed.
 fn refusal(name: &str, why: &Why) -> Failure {
     let words = match why {
         Why::Held(_) => format!("backup {name} is {why}"),
-        Why::NewestVerified => format!("backup {name} is the newest of its instance that was verified"),
-        Why::NewestSound => format!("backup {name} is the newest of its instance whose structure is sound"),
-        _ => format!("backup {name} is the last of its instance"),
+        Why::NewestVerified => format!("backup {name} is the newest verified backup of its instance"),
+        Why::NewestSound => format!("backup {name} is the newest sound backup of its instance"),
+        _ => format!("backup {name} is the only backup of its instance"),
     };
     let failure = Failure::new(code(why), words);
     match why {
@@ -225,6 +233,7 @@ fn refusal(name: &str, why: &Why) -> Failure {
                           its last sign of life",
         ),
         Why::Held(_) => failure,
+        Why::NewestVerified => failure.hint(Hint::DeleteNewestVerified),
         _ => failure.hint(Hint::DeleteLast),
     }
 }

@@ -115,7 +115,7 @@ fn unknown(typed: &str) -> Misuse {
                 Some(format!("{} for {}", &rule.id[..1], topic.name()))
             })
             .collect();
-        format!("a rule is a letter and a number: {}", first.join(", "))
+        format!("`redis-ops explain` lists all rules; their first letter is {}", first.join(", "))
     } else {
         "`redis-ops explain` lists all rules".to_owned()
     };

@@ -1,6 +1,6 @@
 //! `redis-ops list`: the backups of a repository, newest first.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -65,6 +65,8 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     let mut ids = Vec::new();
     let mut n_listed = 0_u64;
     let mut latest = BTreeSet::new();
+    // Whether anything of an instance can be taken for a good backup.
+    let mut has_good: BTreeMap<String, bool> = BTreeMap::new();
     let only = settings.instance.as_ref();
     let since = settings.since.map(|since| match since {
         Since::Ago(time) => TimeDelta::from_std(time)
@@ -86,6 +88,9 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
         |listed| {
             progress.advance(1);
             n_listed += 1;
+            if let Some(is_good) = is_good(&listed) {
+                *has_good.entry(listed.instance.clone()).or_default() |= is_good;
+            }
             if settings.latest && !(is_latest(&listed, context.now) && latest.insert(listed.instance.clone())) {
                 return;
             }
@@ -129,7 +134,13 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     {
         return Ok(Outcome::new(Status::Unknown).error(error));
     }
-    let mut outcome = Outcome::new(Status::Ok);
+    // Where older ones were not looked at, they may be good.
+    let is_whole = since.is_none() && overview.left_out == 0;
+    let lost: Vec<String> = match is_whole {
+        true => has_good.into_iter().filter(|(_, is_good)| !is_good).map(|(instance, _)| instance).collect(),
+        false => Vec::new(),
+    };
+    let mut outcome = Outcome::new(if lost.is_empty() { Status::Ok } else { Status::Warning });
     outcome.list = context.format.is_json().then_some(("backups", objects));
     Ok(match context.format {
         Format::Ndjson => outcome,
@@ -142,9 +153,19 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
         _ => {
             // Where only some were wanted, there may be others.
             let only = only.filter(|_| since.is_none() && settings.limit.is_none() && !settings.latest);
-            outcome.text(listing.render(&overview, only, &repository.describe(), &context.printer))
+            outcome.text(listing.render(&overview, only, &lost, &repository.describe(), &context.printer))
         }
     })
+}
+
+/// Whether a backup can be taken for a good one; `None`: it is no published backup, or nobody can tell.
+fn is_good(listed: &Listed) -> Option<bool> {
+    match &listed.status {
+        ListedStatus::Published(_) => Some(!listed.is_damaged()),
+        ListedStatus::Unreadable(_) => Some(false),
+        ListedStatus::Newer(_) | ListedStatus::Archived(_) | ListedStatus::AccessDenied(_) => Some(true),
+        ListedStatus::Running(_) | ListedStatus::Left(_) => None,
+    }
 }
 
 /// Whether a backup is what `latest` may mean.
@@ -167,7 +188,10 @@ struct Listing {
     /// What is too long for a cell, in lines of their own.
     notes: Vec<String>,
     published: u64,
-    others: u64,
+    /// Not published: begun, and perhaps left.
+    unfinished: u64,
+    /// Published, and the manifest cannot be read.
+    unreadable: u64,
     /// Published, with findings in the structure.
     unsound: u64,
     /// Published, and the last verification found damage.
@@ -180,30 +204,43 @@ impl Listing {
     fn new(now: DateTime<Utc>) -> Self {
         let headings = ["backup", "taken (utc)", "age", "status", "keys", "size", "stored", "server", "verified"];
         let table = Table::new(&headings).numbers(&[4, 5, 6]).optional(LEFT_OUT_FIRST);
-        Self { table, notes: Vec::new(), published: 0, others: 0, unsound: 0, damaged: 0, now }
+        Self { table, notes: Vec::new(), published: 0, unfinished: 0, unreadable: 0, unsound: 0, damaged: 0, now }
     }
 
     fn add(&mut self, listed: &Listed, printer: &Printer) {
         self.table.row(row(listed, self.now));
         self.notes.extend(note(listed).map(|line| printer.folded(&words::escape(line.as_bytes()))));
-        if listed.manifest().is_some() {
-            self.published += 1;
-        } else {
-            self.others += 1;
+        match listed.manifest() {
+            Some(_) => self.published += 1,
+            None if listed.unfinished().is_some() => self.unfinished += 1,
+            None => self.unreadable += 1,
         }
         self.unsound += u64::from(listed.manifest().is_some_and(|manifest| !manifest.is_sound()));
-        self.damaged +=
-            u64::from(listed.verified.as_ref().is_some_and(|receipt| receipt.text("status") == Some("failed")));
+        let has_failed = || listed.verified.as_ref().is_some_and(|receipt| receipt.text("status") == Some("failed"));
+        self.damaged += u64::from(listed.manifest().is_some() && has_failed());
     }
 
-    fn render(self, overview: &Overview, only: Option<&Only>, place: &str, printer: &Printer) -> String {
+    /// `lost` names the instances of which nothing good is there.
+    fn render(
+        self,
+        overview: &Overview,
+        only: Option<&Only>,
+        lost: &[String],
+        place: &str,
+        printer: &Printer,
+    ) -> String {
         let place = words::escape(place.as_bytes());
         let mut sentence = match only {
-            Some(only) if self.published + self.others == 0 => format!("no backups of {} yet in {place}", only.name),
+            Some(only) if self.published + self.unfinished + self.unreadable == 0 => {
+                format!("no backups of {} yet in {place}", only.name)
+            }
             _ => format!("{} in {place}", words::counted(self.published, "backup")),
         };
-        if self.others > 0 {
-            sentence.push_str(&format!(", {} more unfinished or not readable", self.others));
+        if self.unfinished > 0 {
+            sentence.push_str(&format!(", {} unfinished", words::count(self.unfinished)));
+        }
+        if self.unreadable > 0 {
+            sentence.push_str(&format!(", {} with a manifest that cannot be read", words::count(self.unreadable)));
         }
         if self.unsound > 0 {
             sentence.push_str(&format!("; {} with findings in the structure", self.unsound));
@@ -226,8 +263,12 @@ impl Listing {
             let count = words::counted(uploads.len() as u64, "upload");
             text.push(format!("unfinished: {count} {}", size_of(uploads, overview.unmeasured)));
         }
-        // Which backups there are is told, whatever state they are in: the word is that of the exit code.
-        text.push(verdict(printer, Status::Ok, &sentence));
+        if !lost.is_empty() {
+            let verb = if lost.len() == 1 { "has" } else { "have" };
+            sentence.push_str(&format!("; {} {verb} no usable backup", words::escape(lost.join(", ").as_bytes())));
+        }
+        let status = if lost.is_empty() { Status::Ok } else { Status::Warning };
+        text.push(verdict(printer, status, &sentence));
         text.join("\n")
     }
 }

@@ -70,7 +70,7 @@ fn the_screen_of_a_repository_with_long_names_and_accidents() {
     let render = |printer: &Printer| {
         let mut listing = Listing::new("2026-11-25T01:00:00Z".parse().unwrap());
         backups.iter().for_each(|listed| listing.add(listed, printer));
-        listing.render(&overview, None, "s3://backups/redis", printer)
+        listing.render(&overview, None, &[], "s3://backups/redis", printer)
     };
     screens::check("list", render);
 }

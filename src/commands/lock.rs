@@ -11,7 +11,7 @@ use super::table::{Table, verdict};
 use super::turns;
 use super::which::{Place, Server};
 use super::{Context, Outcome};
-use crate::explain::{Context as _, Failure, Misuse, Result, Status};
+use crate::explain::{Context as _, Failure, Hint, Misuse, Result, Status};
 use crate::lock::{self, Found, Released};
 use crate::printer::words;
 use crate::repository::{LockState, Repository};
@@ -78,12 +78,16 @@ fn to_json(found: Option<&Found>) -> Value {
 
 fn in_words(key: &str, found: &Found) -> String {
     let left = match found.left {
-        Some(left) => format!("lapses in {} unless it is renewed", words::span(left)),
-        None => "never lapses".to_owned(),
+        Some(left) => format!("the lock expires in {} unless it is renewed", words::span(left)),
+        None => "the lock never expires".to_owned(),
     };
-    match &found.holder {
-        Some(holder) => format!("{key} is held by {holder}; it {left}; token {}", found.token),
-        None => format!("{key} has a value that is not from redis-ops, `{}`; it {left}", found.token),
+    match (&found.holder, found.left) {
+        (Some(holder), _) => format!("{key} is held by {holder}; {left}; token {}", found.token),
+        (None, Some(_)) => format!("{key} is held by another program (value `{}`); {left}", found.token),
+        (None, None) => format!(
+            "{key} holds a value that redis-ops did not write (`{}`), and has no time to live: another program's data or lock",
+            found.token
+        ),
     }
 }
 
@@ -93,7 +97,7 @@ async fn look(server: &Server, key: &str, context: &Context) -> Result<Outcome> 
     let found = lock::look(&mut connection, key).await.with_context(failed)?;
     let sentence = match &found {
         Some(found) => words::escape(in_words(key, found).as_bytes()),
-        None => format!("nobody holds {}", words::escape(key.as_bytes())),
+        None => format!("the lock {} is free", words::escape(key.as_bytes())),
     };
     Ok(Outcome::new(Status::Ok)
         .field("key", key)
@@ -111,10 +115,14 @@ async fn release(server: &Server, key: &str, token: &str, context: &Context) -> 
             let text = verdict(&context.printer, Status::Ok, &sentence);
             Ok(Outcome::new(Status::Ok).field("key", key).field("released", true).text(text))
         }
-        Released::Nothing => Err(Failure::new("not_found", format!("nobody holds {}", key.escape_debug())).into()),
+        Released::Nothing => {
+            let text = format!("the lock {} is not held: nothing to release", key.escape_debug());
+            Err(Failure::new("not_found", text).into())
+        }
         Released::Another => {
-            let text = format!("the lock {} has another token: it was not released", key.escape_debug());
-            Err(Failure::new("locked", text).into())
+            let (token, key) = (token.escape_debug(), key.escape_debug().to_string());
+            let text = format!("`{token}` is not the token of the lock {key}: the lock was not released");
+            Err(Failure::new("locked", text).hint(Hint::LockStatus(key)).into())
         }
     }
 }
@@ -173,10 +181,18 @@ async fn release_instance(place: &Place, instance: Option<&str>, token: &str, co
     if !repository.break_lock(instance, token).await? {
         return Err(match repository.lock_of(instance).await? {
             Some(found) => {
-                let text = format!("the lock of {instance} has another token: {}", found.in_words());
+                let text = format!(
+                    "`{}` is not the token of the lock of {instance}: the lock was not released ({})",
+                    token.escape_debug(),
+                    found.in_words()
+                );
                 Failure::new("locked", text).into()
             }
-            None => Misuse::which_backup("not_found", format!("nobody holds {instance}")).into(),
+            None => Misuse::which_backup(
+                "not_found",
+                format!("the lock of the instance {instance} is not held: nothing to release"),
+            )
+            .into(),
         });
     }
     let text = verdict(&context.printer, Status::Ok, &format!("the lock of {instance} is released"));

@@ -157,7 +157,8 @@ impl Repository {
             return None;
         }
         Some(format!(
-            "note: no backup metrics: the repository has no backups of `{instance}`, only of {}: use the name that the backups have",
+            "note: no backup metrics: the repository has no backups of `{instance}`, only of {}; to choose one of them, name this server \
+             so under `instances` in the settings, and use `-i NAME`",
             names.join(", ")
         ))
     }

@@ -87,7 +87,7 @@ async fn lift(
         (None, [only]) => only,
         (Some(name), _) if !pins.is_empty() => {
             return Err(Misuse::which_backup("not_found", format!("{backup} has no pin `{name}`"))
-                .hint(format!("its pins are {}", pins.join(", ")))
+                .hint(format!("the pins of this backup: {}", pins.join(", ")))
                 .into());
         }
         (_, []) => return Ok(format!("{backup} is not pinned")),

@@ -208,5 +208,5 @@ fn question(plan: &Plan, repository: &Repository) -> String {
         what.push(format!("what is left of {}", words::counted(left, "unfinished backup")));
     }
     let place = words::escape(repository.describe().as_bytes());
-    format!("This deletes for good, in {place}: {}.", what.join(", and "))
+    format!("This deletes in {place} for good: {}.", what.join(", and "))
 }

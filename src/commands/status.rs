@@ -45,8 +45,8 @@ pub struct Settings {
     pub max_unverified: Option<Duration>,
 }
 
-/// Looks, and says what is wrong: a last good backup that is too old or missing is exit 2, one that was not verified for too long, or that
-/// its schedule names and nobody has taken, exit 1.
+/// Looks, and says what is wrong: a last good backup that is too old or missing, or damage in all of them, is exit 2; one that was not
+/// verified for too long, or that its schedule names and nobody has taken, exit 1.
 ///
 /// # Errors
 /// The repository cannot be asked; the schedule of the settings is none.
@@ -110,6 +110,12 @@ fn is_backed_up(found: &Condition, settings: &Settings) -> bool {
     !found.only_safety || settings.known.contains(&found.instance)
 }
 
+/// That all backups of an instance are damaged, in words; `None`: one may be good.
+fn lost(found: &Condition) -> Option<String> {
+    let newest = found.doubtful.as_ref().filter(|_| found.all_damaged)?;
+    Some(format!("the newest backup, {}, is damaged; no good backup exists", newest.id))
+}
+
 /// An instance, and what is wrong with its backups.
 struct Judged<'a> {
     found: &'a Condition,
@@ -149,6 +155,12 @@ impl<'a> Judged<'a> {
                 say(Status::Failed, format!("the last good backup is {age} old; `--max-age` is {limit}"));
             }
             None => {}
+        }
+        // Without a limit as well: what cannot be restored is no backup.
+        if max_age.is_none()
+            && let Some(why) = lost(found)
+        {
+            say(Status::Failed, why);
         }
         let max_unverified = settings.max_unverified.filter(|_| is_backed_up);
         match too_old(max_unverified, found.last_verified.as_ref().map(|proof| proof.at)) {
@@ -267,7 +279,7 @@ fn screen(judged: &[Judged<'_>], status: Status, sentence: &str, now: DateTime<U
         if !one.counts {
             let (backups, bytes) = (one.found.backups, words::bytes(one.found.stored_bytes));
             let backups = words::counted(backups, "safety backup");
-            notes.push(format!("{instance}: only {backups} taken before a restore, {bytes}"));
+            notes.push(format!("{instance}: no backups, except {backups} that restores have taken ({bytes})"));
         }
         let mut named: Vec<String> = holes.iter().take(HOLES_NAMED).cloned().collect();
         if holes.len() > HOLES_NAMED {
@@ -286,7 +298,7 @@ fn screen(judged: &[Judged<'_>], status: Status, sentence: &str, now: DateTime<U
         if *left > 0 {
             notes.push(format!("{instance}: {} never finished", words::counted(*left, "backup")));
         }
-        if let Some(doubtful) = &one.found.doubtful {
+        if let Some(doubtful) = one.found.doubtful.as_ref().filter(|_| lost(one.found).is_none()) {
             notes.push(format!("{instance}: {} is not known to be good: {}", doubtful.id, doubtful.doubt()));
         }
         if *unreadable > 0 {

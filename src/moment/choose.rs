@@ -36,9 +36,9 @@ pub async fn choose(repository: &Repository, instance: &str, wanted: &Wanted) ->
         Wanted::Named(name) => match repository.named_point(instance, SHARD, name).await? {
             Some(point) => {
                 let at = Position { replid: point.replid, offset: point.offset };
-                search.place(&at, &format!("the point `{name}`")).await
+                search.place(&at, &format!("the mark `{name}`")).await
             }
-            None => Err(MomentError::NotFound(format!("the archive of {instance} has no point `{name}`"))),
+            None => Err(MomentError::NotFound(format!("the archive of {instance} has no mark `{name}`"))),
         },
         Wanted::Before { words, at, history } => search.before(words, *at, history.as_deref()).await,
     }
@@ -95,7 +95,14 @@ impl Search<'_> {
                 return self.moment(base, at, &path).await;
             }
         }
-        Err(self.no_base("its end"))
+        Err(self.nothing_after())
+    }
+
+    /// No backup has any of the stream after it.
+    fn nothing_after(&self) -> MomentError {
+        let newest = self.bases.iter().max_by_key(|base| base.manifest.created_at);
+        let newest = newest.map(|base| format!("{}/{}", self.instance, base.manifest.id));
+        MomentError::NothingAfter { instance: self.instance.to_owned(), newest }
     }
 
     async fn offset(&self, offset: u64, history: Option<&str>) -> Result<Moment, MomentError> {
@@ -186,12 +193,14 @@ impl Search<'_> {
 
     async fn time(&self, time_us: i64, text: &str) -> Result<Moment, MomentError> {
         let (mut beyond, mut later) = (None, None);
+        let mut is_followed = false;
         let mut newest: Vec<&Base> = self.bases.iter().collect();
         newest.sort_by_key(|base| std::cmp::Reverse(base.manifest.created_at));
         for base in newest {
             let path = self.timeline.path(&base.at, None).unwrap_or_default();
             let indexes = self.indexes(&path).await?;
             let marks: Vec<Mark> = marks_of(&indexes).filter(|mark| mark.offset >= base.at.offset).collect();
+            is_followed |= !path.is_empty();
             let Some(last) = marks.last() else { continue };
             let fits: Vec<usize> = (0..marks.len())
                 .filter(|at| {
@@ -224,7 +233,10 @@ impl Search<'_> {
                 }
             }
         }
-        Err(beyond.unwrap_or_else(|| self.no_base(text)))
+        Err(beyond.unwrap_or_else(|| match is_followed {
+            true => self.no_base(text),
+            false => self.nothing_after(),
+        }))
     }
 
     async fn at_mark(&self, base: &Base, indexes: &[Index], mark: Mark) -> Result<Moment, MomentError> {

@@ -24,6 +24,17 @@ pub enum MomentError {
         /// The moment, in words.
         what: String,
     },
+    /// No backup is followed by an archived stream.
+    #[error("{}", match newest {
+        Some(newest) => format!("nothing was archived after the backup {newest}: only the backup itself can be restored"),
+        None => format!("{instance} has no backup that the archive begins with: nothing of the archive can be restored"),
+    })]
+    NothingAfter {
+        /// The instance's name.
+        instance: String,
+        /// `INSTANCE/ID` of its newest backup that a stream can follow.
+        newest: Option<String>,
+    },
     /// The archive has a hole between the base and the moment.
     #[error("{}", match goes_on_at {
         Some(at) => format!("the archive has a hole between the backup {base} and {what}: it reaches offset {reached} and goes on at {at}"),
@@ -109,7 +120,7 @@ impl Explain for MomentError {
         match self {
             Self::Repository(error) => error.meaning(),
             Self::NoArchive(_) => Meaning::of("not_found").unknown().hint(Hint::MakeArchive),
-            Self::NoBase { .. } => Meaning::of("not_found").hint(Hint::ArchiveStatus),
+            Self::NoBase { .. } | Self::NothingAfter { .. } => Meaning::of("not_found").hint(Hint::ArchiveStatus),
             Self::Hole { .. } => Meaning::of("gap").hint(Hint::ArchiveStatus),
             Self::InGap { last, .. } => Meaning::of("not_found").hint(Hint::BeforeGap(last.clone())),
             Self::Beyond { .. } => Meaning::of("not_found").hint(Hint::LatestMoment),

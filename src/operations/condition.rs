@@ -39,6 +39,8 @@ pub struct Condition {
     pub last_good: Option<Taken>,
     /// The newest of those that are newer and not known to be good.
     pub doubtful: Option<Taken>,
+    /// It has backups, and all of them are known to be damaged.
+    pub all_damaged: bool,
     /// Why its folder cannot be read, so that nobody knows what is in it.
     pub denied: Option<String>,
     /// The last time that a verification has found one of its backups good.

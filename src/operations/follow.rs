@@ -63,7 +63,7 @@ async fn base(
     for attempt in 1..=ATTEMPTS {
         match take(options, repository, stop).await {
             Ok(id) => {
-                voice.say(&format!("took the backup {id}: any later moment can be restored"));
+                voice.say(&format!("took the backup {id}: from then on, any moment that is archived can be restored"));
                 return Some(id);
             }
             Err(_) if stop.is_cancelled() => return None,

@@ -33,14 +33,17 @@ pub struct Turn(Vec<Lock>);
 
 /// Another run is at the same instance.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{at_work} {instance}: {holder}")]
+#[error("{}", match is_told {
+    true => format!("the instance {instance} is locked by another run: {holder}"),
+    false => format!("cannot tell whether another run has locked the instance {instance}: {holder}"),
+})]
 pub struct Locked {
     /// Name of the instance.
     pub instance: String,
     /// Who it is, in words.
     pub holder: String,
-    /// That another run is at work, or that nobody can tell.
-    at_work: &'static str,
+    /// Whether the lock says who has it; if not, nobody can tell.
+    is_told: bool,
     /// What the other run does: `backup`, `prune`, ….
     pub command: String,
     /// Where the repository is.
@@ -69,10 +72,7 @@ impl Locked {
         Self {
             instance: instance.to_owned(),
             holder: found.in_words(),
-            at_work: match found.state {
-                LockState::Unreadable => "cannot tell whether another run is at work on",
-                _ => "another run is at work on",
-            },
+            is_told: found.state != LockState::Unreadable,
             command: holder.map(|holder| holder.command.clone()).unwrap_or_default(),
             place: repository.describe(),
             token: holder.map(|holder| holder.token.clone()),

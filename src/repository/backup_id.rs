@@ -9,6 +9,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::explain::{Explain, Hint, Meaning};
 
+/// What is typed for the newest backup of an instance that is no safety backup.
+pub(super) const LATEST: &str = "latest";
+
 const MINUTE: &str = "%Y-%m-%d-%H-%M";
 /// Characters of `2024-01-01-01-00`.
 const MINUTE_LENGTH: usize = 16;

@@ -1,5 +1,8 @@
 //! What can go wrong with a repository.
 
+use std::collections::BTreeSet;
+
+use super::backup_id::LATEST;
 use super::{BackupId, MARKER, ManifestError, REPOSITORY_FORMAT};
 use crate::explain::{Explain, Hint, Meaning};
 use crate::storage::StorageError;
@@ -22,7 +25,7 @@ pub enum RepositoryError {
         id: BackupId,
     },
     /// Several backups are meant by what was given.
-    #[error("`{selector}` is ambiguous: {}", names(candidates))]
+    #[error("`{selector}` is ambiguous: {}", meant(selector, candidates))]
     Ambiguous {
         /// What was given.
         selector: String,
@@ -75,7 +78,7 @@ pub enum RepositoryError {
     #[error("{0}")]
     Locked(String),
     /// The name of a point is taken.
-    #[error("the archive has a point `{0}` already: a name is used once")]
+    #[error("the archive already has a mark `{0}`")]
     PointExists(String),
     /// The place for objects has failed.
     #[error("cannot {doing}")]
@@ -113,13 +116,19 @@ impl Explain for RepositoryError {
             // Which backup is meant, and where, is a question of what was typed.
             Self::NotFound(_) => meaning.unknown().hint(Hint::ListBackups),
             Self::Incomplete { .. } => meaning.unknown().hint(Hint::ListPublished),
-            Self::Ambiguous { candidates, .. } => {
+            Self::Ambiguous { selector, candidates } => {
                 let of = candidates.first().map(|(instance, _)| instance);
                 if candidates.iter().all(|(instance, _)| Some(instance) == of) {
                     return meaning.unknown().hint("type more of the id");
                 }
-                let one = candidates.first().map(|(instance, id)| format!("{instance}/{id}"));
-                meaning.unknown().hint(Hint::NameInstance(one.unwrap_or_else(|| "INSTANCE/ID".to_owned())))
+                if !each_of_its_own(candidates) {
+                    return meaning.unknown().hint("type one of these ids in full: INSTANCE/ID");
+                }
+                let named = |(instance, id): &(String, BackupId)| match selector.as_str() {
+                    LATEST => format!("{instance}/{LATEST}"),
+                    _ => format!("{instance}/{id}"),
+                };
+                meaning.unknown().hint(Hint::NameInstance(candidates.iter().map(named).collect()))
             }
             Self::InvalidName(_) => meaning.unknown(),
             Self::NewerRepository(_) => meaning.unknown().hint("use the newer redis-ops that created it"),
@@ -128,13 +137,27 @@ impl Explain for RepositoryError {
             Self::Manifest { source, .. } => source.meaning(),
             Self::Storage { source, .. } => source.meaning(),
             Self::Locked(_) => meaning.hint(Hint::ArchiveStatus),
-            Self::AlreadyExists(_)
-            | Self::MinuteIsFull(_)
-            | Self::Inconsistent(_)
-            | Self::Segment { .. }
-            | Self::PointExists(_) => meaning,
+            Self::AlreadyExists(_) | Self::MinuteIsFull(_) | Self::Inconsistent(_) | Self::Segment { .. } => meaning,
+            Self::PointExists(_) => meaning.hint("choose another name"),
         }
     }
+}
+
+/// Whether each candidate is of another instance.
+fn each_of_its_own(candidates: &[(String, BackupId)]) -> bool {
+    let instances: BTreeSet<&str> = candidates.iter().map(|(instance, _)| instance.as_str()).collect();
+    instances.len() == candidates.len()
+}
+
+/// What an ambiguous selector may mean: of `latest` the instances, since its hint names no ids.
+fn meant(selector: &str, candidates: &[(String, BackupId)]) -> String {
+    if selector != LATEST {
+        return names(candidates);
+    }
+    let mut instances: Vec<&str> = candidates.iter().take(NAMED).map(|(instance, _)| instance.as_str()).collect();
+    let more = format!("{} more", candidates.len().saturating_sub(NAMED));
+    let last = if candidates.len() > NAMED { Some(more.as_str()) } else { instances.pop() };
+    format!("the repository holds backups of {} and {}", instances.join(", "), last.unwrap_or_default())
 }
 
 fn names(candidates: &[(String, BackupId)]) -> String {

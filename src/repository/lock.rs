@@ -309,7 +309,7 @@ impl Lock {
     }
 
     fn lapses(&self, why: &str) -> String {
-        format!("{} cannot be removed ({why}): it lapses after {} minutes", self.key, LAPSES_AFTER.num_minutes())
+        format!("{} cannot be removed ({why}): the lock expires after {} min", self.key, LAPSES_AFTER.num_minutes())
     }
 }
 

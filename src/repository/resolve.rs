@@ -4,13 +4,11 @@ use std::collections::BTreeMap;
 
 use chrono::Utc;
 
+use super::backup_id::LATEST;
 use super::listing::{backup_of, in_folders};
 use super::newest::is_one_backups_trouble;
 use super::{BackupId, MANIFEST, Repository, RepositoryError, check_instance, layout};
 use crate::storage::{StorageError, Survey};
-
-/// Newest of an instance that is no safety backup.
-const LATEST: &str = "latest";
 
 /// The backup that is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +42,11 @@ impl Repository {
             }
             Choice::None => match backups.unreadable.take() {
                 Some((folder, source)) => Err(RepositoryError::Storage { doing: format!("list {folder}"), source }),
+                None if backups.published.is_empty() && backups.incomplete.is_empty() => {
+                    let of = instance.map_or_else(String::new, |name| format!(" of {}", name.escape_debug()));
+                    let selector = selector.escape_debug();
+                    Err(RepositoryError::NotFound(format!("`{selector}`: {} holds no backups{of}", self.describe())))
+                }
                 None => Err(backups.missing(selector, wanted, target)),
             },
         }

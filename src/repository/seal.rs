@@ -12,7 +12,7 @@ use serde::de::value::StrDeserializer;
 
 use super::manifest::{Consistency, Encryption, FORMAT_VERSION, MANIFEST_LIMIT, Manifest, Purpose, StructureState};
 use crate::codec::Sha256Digest;
-use crate::explain::{Explain, Meaning, Status};
+use crate::explain::{Explain, Hint, Meaning, Status};
 
 const BEFORE: &str = ",\n  \"sha256\": \"";
 const AFTER: &str = "\"\n}\n";
@@ -73,7 +73,7 @@ impl Explain for ManifestError {
             Self::NewerFormat(_) | Self::UnknownWord { .. } => meaning.hint("use the newer redis-ops that wrote it"),
             // Whoever asks about a backup has the answer: it is damaged.
             Self::NotJson(_) | Self::ChecksumMismatch | Self::Malformed(_) | Self::Misplaced(_) | Self::TooLong(_) => {
-                Meaning { status: Some(Status::Failed), ..meaning }
+                Meaning { status: Some(Status::Failed), ..meaning.hint(Hint::ListBackups) }
             }
         }
     }

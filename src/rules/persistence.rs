@@ -94,7 +94,7 @@ const SAVES: &[Rule] = &[
         threshold: "not a single key was saved between two readings {warning} s (critical: {critical} s) apart",
         why: "the child process hangs, most likely on the disk",
         fix: &["iostat -x 1 (on the server's machine)"],
-        source: "practice (BetterDB)",
+        source: "BetterDB's recommendations",
         examine: stalled,
         ..P
     },
@@ -110,8 +110,8 @@ const SAVES: &[Rule] = &[
             ("floor", 20_000.0),
             ("small", 268_435_456.0),
         ],
-        threshold: "the last fork took {warning} µs; or, with at least 1 GB resident, {floor} µs in all and {per_gb} µs per GB; critical: {critical} µs; with less than {smallB} resident a note instead of a warning, and a warning instead of critical: the fork then waited for a processor, the memory does not explain it",
-        why: "the server serves nobody during a fork, and every save, rewrite and full resync begins with one",
+        threshold: "the last fork took at least {warning} µs; or, with at least 1 GB resident, at least {floor} µs in all and {per_gb} µs per GB; critical: {critical} µs; with less than {smallB} resident a note instead of a warning, and a warning instead of critical: the fork then waited for a processor, the memory does not explain it",
+        why: "the server answers no client during a fork, and every save, rewrite and full resync begins with one",
         fix: &[
             "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled",
             "redis-ops backup --read-from replica (backups then fork the replica)",
@@ -148,7 +148,7 @@ const SAVES: &[Rule] = &[
         title: "there is no recent backup",
         reads: "the repository",
         limits: &[("warning", 86_400.0), ("critical", 604_800.0)],
-        threshold: "the last backup is {warning} s (critical: {critical} s) old, or there is none (warning); info only, unless `expect.backup` or a configured profile asks for backups",
+        threshold: "the last backup is at least {warning} s (critical: {critical} s) old, or there is none (warning); info only, unless the settings ask for backups (`diagnose.expect.backup` or `diagnose.profile`)",
         why: "data on the server's disk is lost with the server",
         fix: &["redis-ops backup"],
         examine: backup,

@@ -93,7 +93,7 @@ pub(super) const RULE: Rule = Rule {
     threshold: "",
     why: "",
     fix: &[],
-    source: "our judgement",
+    source: "redis-ops (no published threshold)",
     because_of: &[],
     weight: 50,
     examine: |_| Ok(None),

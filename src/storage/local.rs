@@ -253,7 +253,7 @@ fn of_io(root: &Path, path: &Path, used: Use, error: io::Error) -> StorageError 
     let shown = root.display();
     if let Some(file) = root.ancestors().find(|above| above.exists()).filter(|above| !above.is_dir()) {
         return StorageError::NotAPlace(
-            Reason::new(format!("{} is not a folder", file.display())).hint(Hint::NameFolder),
+            Reason::new(format!("{} is a file, not a folder", file.display())).hint(Hint::NameFolder),
         );
     }
     // Where a link leads nowhere the system says that there is something, or that there is nothing: neither tells what to do.

@@ -64,7 +64,7 @@ impl FromStr for Location {
                 _ => invalid("write a folder as `file:///path`, with three slashes and an absolute path"),
             },
             _ => Err(InvalidLocation(format!(
-                "`{}://` is unknown: a repository is `s3://bucket/prefix`, `file:///path` or a path",
+                "`{}://` is not supported: a repository is `s3://bucket/prefix`, `file:///path` or a path",
                 scheme.escape_debug()
             ))),
         }

@@ -262,7 +262,11 @@ fn refused(ended: &Ended, binary: &Binary, source: &Server) -> Finding {
     let finding = if is_newer && !needs_module && source.modules.is_empty() {
         Finding::new(Severity::Critical, "drill_load_failed", "a server of the same or a newer version cannot load it")
     } else {
-        Finding::new(Severity::Warning, "could_not_tell", "this throwaway server cannot load it")
+        let title = format!(
+            "the drill was not possible: the throwaway server ({} {}) cannot load a backup of {} {}",
+            binary.name, binary.version, source.name, source.version
+        );
+        Finding::new(Severity::Warning, "could_not_tell", title)
             .why("the throwaway server is older than the source, of another family, or lacks a module: this does not mean that \
                   the backup is bad")
             .fix("name a server like the source with `--server-binary PATH`")

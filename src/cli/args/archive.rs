@@ -19,7 +19,7 @@ pub struct Archive {
     /// What to do instead of following the instance.
     #[arg(value_enum, value_name = "ACTION")]
     pub action: Option<Action>,
-    /// For mark: the name of the point.
+    /// For mark: the name of the mark.
     #[arg(value_name = "POINT", requires = "action")]
     pub point: Option<String>,
     /// Name of the instance in the repository [default: its name in the settings, or HOST-PORT].
@@ -31,7 +31,7 @@ pub struct Archive {
     /// Stop after this time, such as 55m [default: follow until SIGINT or SIGTERM].
     #[arg(long = "for", value_name = "DUR", value_parser = values::duration)]
     pub stop_after: Option<Duration>,
-    /// Store what was written at least this often [default: 10s].
+    /// Store the archived stream at least this often: at most this much is lost with this machine [default: 10s].
     #[arg(long, value_name = "DUR", value_parser = values::duration)]
     pub rpo: Option<Duration>,
     /// Store a segment when it has this many bytes [default: 16MiB].

@@ -74,11 +74,11 @@ pub struct Backup {
     /// Command to run once the backup is published (exit 0 or 1): `sh -c COMMAND`, with the JSON answer on stdin, for at most 60 s.
     #[arg(long, value_name = "COMMAND", value_hint = ValueHint::CommandString)]
     pub on_success: Option<String>,
-    /// Command to run if the backup failed; the same rules.
+    /// Command to run if the backup failed (exit 2 or 3), in the same way as --on-success.
     #[arg(long, value_name = "COMMAND", value_hint = ValueHint::CommandString)]
     pub on_failure: Option<String>,
-    /// URL of a monitor, as healthchecks.io has them: told of the start, the success or the failure of the backup. If it cannot be told,
-    /// the exit code stays as it is.
+    /// URL of a monitor such as healthchecks.io. redis-ops calls it when the backup starts, succeeds or fails. If the URL cannot be
+    /// reached, the exit code does not change.
     #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
     pub ping_url: Option<String>,
     /// Wait for a random part of this time first, so that many instances do not begin at once.

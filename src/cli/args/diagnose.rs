@@ -40,7 +40,7 @@ pub struct Diagnose {
     /// How to read keys: by commands, or by replication (every key, no keyspace hits, one fork).
     #[arg(long, value_enum, value_name = "HOW", default_value_t, conflicts_with_all = ["backup_id", "file", "from"])]
     pub via: Via,
-    /// What the server is used for, which decides which rules apply: auto, cache, store, queue or session.
+    /// What the server is used for: auto (guess), cache, store, queue or session. This decides which rules apply [default: auto].
     #[arg(long, add = ArgValueCandidates::new(completion::profiles))]
     pub profile: Option<String>,
     /// Memory limit of the server's container, such as 2GiB (INFO shows the machine's memory).

@@ -21,8 +21,8 @@ pub struct Lock {
     /// Key of the lock on the server. Without it, `status` and `release` are about the locks of instances in the repository.
     #[arg(long, value_name = "KEY")]
     pub key: Option<String>,
-    /// How long the lock lives without a renewal: 1s to 1d [default: 30s]. It is renewed every third of that time; if that fails,
-    /// the command is ended before another can get the lock.
+    /// Time after which the lock expires if it is not renewed: 1s to 1d [default: 30s]. redis-ops renews the lock three times in this
+    /// span; if the renewals fail, redis-ops ends the command before another client can take the lock.
     #[arg(long, value_name = "DUR", value_parser = values::duration)]
     pub ttl: Option<Duration>,
     /// How long to wait for the lock [default: 0s].
@@ -31,8 +31,8 @@ pub struct Lock {
     /// Token of the lock to release, as `status` shows it.
     #[arg(long, value_name = "TOKEN")]
     pub token: Option<String>,
-    /// Command to run, with its arguments, after `--`. redis-ops exits with its exit code. It reads standard input from a pipe or a file;
-    /// from a terminal it gets none. With `--json` its standard output goes to standard error. If the lock is lost or a signal arrives, the
+    /// Command to run, with its arguments, after `--`. redis-ops exits with the exit code of the command. The command can read standard
+    /// input from a pipe or a file, but not from a terminal. With `--json` its standard output goes to standard error. If the lock is lost or a signal arrives, the
     /// command and everything in its process group are ended.
     #[arg(last = true, value_name = "COMMAND", value_hint = ValueHint::CommandWithArguments)]
     pub command: Vec<OsString>,

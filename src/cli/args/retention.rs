@@ -17,7 +17,7 @@ use crate::retention::Span;
     --keep-weekly 4 --keep-monthly 12
   redis-ops prune -c redis-ops.yaml --yes --json")]
 pub struct Prune {
-    /// Keep the newest N backups [every N here: a number, or `unlimited`].
+    /// Keep the newest N backups (for every --keep option, N is a number or `unlimited`).
     #[arg(long, value_name = "N", value_parser = values::keep)]
     pub keep_last: Option<u64>,
     /// Keep the newest backup of each of the last N hours that have one.
@@ -56,7 +56,7 @@ pub struct OneBackup {
     /// The backup: an id, the unique beginning of one, `latest`, or INSTANCE/ID.
     #[arg(value_name = "ID", required_unless_present = "chosen", add = ArgValueCandidates::new(completion::backups))]
     backup_id: Option<String>,
-    /// The same as ID, spelled as in restore and verify.
+    /// The same as ID.
     #[arg(id = "chosen", long = "backup-id", value_name = "ID", conflicts_with = "backup_id")]
     #[arg(add = ArgValueCandidates::new(completion::backups))]
     chosen: Option<String>,
@@ -76,7 +76,7 @@ impl OneBackup {
 pub struct Delete {
     #[command(flatten)]
     pub backup: OneBackup,
-    /// Remove the backup even if it is the last of its instance, or the newest that was verified or is sound.
+    /// Remove the backup even if it is the only backup of its instance, its newest verified backup, or its newest sound backup.
     #[arg(long, action = ArgAction::SetTrue)]
     pub last: bool,
     #[command(flatten)]

@@ -154,7 +154,7 @@ pub fn advertise(text: &str) -> Result<Advertise, String> {
 
 /// How many of all backups are looked at: `10`, or `5%`.
 pub fn sample(text: &str) -> Result<verify::Sample, String> {
-    let wrong = || "a sample is a number of backups, `10`, or a share, `5%`".to_owned();
+    let wrong = || "use a number of backups from 1, such as `10`, or a share from 1% to 100%, such as `5%`".to_owned();
     let sample = match text.strip_suffix('%') {
         Some(share) => match share.trim().parse::<f64>() {
             Ok(percent) if percent > 0.0 && percent <= 100.0 => verify::Sample::Percent(percent),

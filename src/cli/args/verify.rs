@@ -28,7 +28,7 @@ pub struct Verify {
     pub id: Option<String>,
     #[command(flatten)]
     pub stored: Stored,
-    /// How much to prove [default: structure; manifest for a backup that is compared].
+    /// How much to prove [default: structure; with --against or --instance: manifest].
     #[arg(long, value_enum)]
     pub level: Option<Level>,
     /// Show the census of the data: keys and bytes by type and database, expiry, largest keys.
@@ -49,7 +49,7 @@ pub struct Verify {
     /// Maximum number of differing keys to list.
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub limit: u64,
-    /// Memory for the comparison, such as 64MiB; what does not fit goes to a temporary file.
+    /// Memory for the comparison, such as 64MiB [default: 48MiB]; what does not fit goes to a temporary file.
     #[arg(long, value_name = "BYTES", value_parser = values::bytes, hide_short_help = true)]
     pub memory: Option<u64>,
     /// Fail if the backup is older than this, such as 26h.
@@ -58,7 +58,7 @@ pub struct Verify {
     /// Verify every backup of the repository.
     #[arg(long, conflicts_with_all = ["positional", "backup_id", "file", "against"])]
     pub all: bool,
-    /// With --all: verify only this many backups, `10`, or this share, `5%`, least recently verified first.
+    /// With --all: verify only this number (`10`) or share (`5%`) of the backups, beginning with those verified longest ago.
     #[arg(long, value_name = "N|P%", requires = "all", value_parser = values::sample)]
     pub sample: Option<Sample>,
     /// With --all: verify only backups that were not verified within this time, such as 7d.
@@ -83,7 +83,7 @@ pub struct Show {
     /// Backup to show: an id, the unique beginning of one, `latest`, or INSTANCE/ID.
     #[arg(value_name = "ID", required_unless_present_any = ["file", "chosen"], add = ArgValueCandidates::new(completion::backups))]
     pub backup_id: Option<String>,
-    /// The same as ID, spelled as in restore and verify.
+    /// The same as ID.
     #[arg(id = "chosen", long = "backup-id", value_name = "ID", conflicts_with_all = ["backup_id", "file"])]
     #[arg(add = ArgValueCandidates::new(completion::backups))]
     pub chosen: Option<String>,

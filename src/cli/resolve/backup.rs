@@ -35,7 +35,7 @@ impl Resolver<'_> {
         }
         let retention = match typed.prune {
             true => {
-                let behind = "`backup --prune` takes its policy from the settings alone: run `redis-ops prune --keep-daily 7 --keep-weekly 4` after the backup";
+                let behind = "add `backup.retention` to the settings; or leave out `--prune`, and run `redis-ops prune --keep-daily 7 --keep-weekly 4` after the backup";
                 let policy = self.policy_of_settings().map_err(|error| error.hint(behind))?;
                 prune::must_keep_something(&policy)?;
                 let instance = match &origin {

@@ -141,7 +141,7 @@ impl Resolver<'_> {
             .map_or_else(|| self.file.timeout(), |typed| Ok(Some(typed)))?
             .unwrap_or(DEFAULT_TIMEOUT);
         if node.timeout.is_zero() {
-            return Err(Misuse::usage("a timeout of 0 leaves no time to connect"));
+            return Err(Misuse::usage("invalid value `0` for `--timeout`: use a time above 0, such as 5s"));
         }
         // What was typed holds for every silence. What stands in the settings is about answers that come at once: only a longer one
         // says something of a server that makes its snapshot.

@@ -20,12 +20,15 @@ impl Resolver<'_> {
         match (typed.action, &typed.key) {
             // A variable that is not set would make all jobs share one lock.
             (_, Some(key)) if key.is_empty() => {
-                Err(Misuse::usage("`--key` is empty").hint("`--key lock:nightly` names the lock"))
+                Err(Misuse::usage("`--key` is empty").hint("name the lock: `--key lock:nightly`"))
             }
             (Action::Run, Some(key)) => {
                 let ttl = typed.ttl.unwrap_or(TTL);
                 if !(SHORTEST..=LONGEST).contains(&ttl) {
-                    return Err(Misuse::usage("`--ttl` is from 1s to 1d"));
+                    return Err(Misuse::usage(format!(
+                        "invalid value `{}` for `--ttl`: use 1s to 1d",
+                        humantime::format_duration(ttl)
+                    )));
                 }
                 Ok(Settings::Run(Job {
                     server: Box::new(self.named_by_hand(typed)?),
@@ -37,7 +40,7 @@ impl Resolver<'_> {
                 }))
             }
             (Action::Run, None) => {
-                Err(Misuse::usage("`lock run` needs a key").hint("`--key lock:nightly` names the lock"))
+                Err(Misuse::usage("`lock run` needs a key").hint("name the lock: `--key lock:nightly`"))
             }
             (Action::Status, Some(key)) => {
                 Ok(Settings::Look { server: Box::new(self.server(typed.database.number)?), key: key.clone() })
@@ -49,7 +52,7 @@ impl Resolver<'_> {
             (Action::Release, key) => {
                 let token = typed.token.clone().ok_or_else(|| {
                     Misuse::usage("`lock release` needs the token of the lock")
-                        .hint("`redis-ops lock status` shows it; `--token TOKEN` names it")
+                        .hint("`redis-ops lock status` shows the token; then add `--token TOKEN`")
                 })?;
                 match key {
                     Some(key) => {
@@ -78,7 +81,9 @@ impl Resolver<'_> {
 fn must_fit(typed: &Typed) -> Result<(), Misuse> {
     let run = typed.action == Action::Run;
     if run && typed.command.is_empty() {
-        return Err(Misuse::usage("`lock run` needs a command").hint("`lock run --key lock:nightly -- COMMAND`"));
+        return Err(
+            Misuse::usage("`lock run` needs a command").hint("`redis-ops lock run --key lock:nightly -- COMMAND`")
+        );
     }
     let given = [
         ("--ttl", typed.ttl.is_some() && !run),

@@ -24,8 +24,20 @@ impl Resolver<'_> {
         let instance = named.unwrap_or_default();
         // What runs at night has no command line of its own, and a URL may hold a password.
         if !self.file.instances().contains(&instance.as_str()) {
-            return Err(Misuse::usage("a schedule is for an instance of the settings")
-                .hint("name it under `instances` in the settings, and with `-i NAME`"));
+            let known = self.file.instances();
+            return Err(match (instance.is_empty(), known.as_slice()) {
+                (true, [only]) => Misuse::usage("`schedule` needs an instance").hint(format!("add `-i {only}`")),
+                (true, [_, ..]) => Misuse::usage("`schedule` needs an instance")
+                    .hint(format!("add `-i NAME`, with one of `{}`", known.join("`, `"))),
+                (true, []) => Misuse::usage("`schedule` needs an instance of the settings, and they name none")
+                    .hint("add it under `instances` in the settings, then add `-i NAME`"),
+                (false, _) => {
+                    // A URL may hold a password.
+                    let named = if instance.contains(['/', '@']) { "a URL" } else { instance.as_str() };
+                    Misuse::usage(format!("`schedule` needs an instance of the settings, and `{named}` is not one"))
+                        .hint("add it under `instances` in the settings, then add `-i NAME`")
+                }
+            });
         }
         if let Err(error) = check_instance(&instance) {
             return Err(Misuse::usage(error.to_string()).hint("give the instance another name in the settings"));

@@ -152,7 +152,7 @@ fn the_timeout_is_typed_or_in_the_file_or_five_seconds() {
     assert_eq!(node(&["--timeout", "3s"]).timeout.as_secs(), 3);
     assert_eq!(node(&[]).timeout.as_secs(), 7);
     assert_eq!(server_with("", [], &[]).node.timeout.as_secs(), 5);
-    refused(&["health", "--timeout", "0s"], "a timeout of 0 leaves no time to connect");
+    refused(&["health", "--timeout", "0s"], "invalid value `0` for `--timeout`: use a time above 0, such as 5s");
 }
 
 #[test]

@@ -8,16 +8,29 @@ use crate::commands::{Context, Outcome};
 use crate::explain::{Fault, Result};
 use crate::printer::words;
 
+/// A backup that has failed.
+pub(super) struct Failed {
+    pub(super) error: BackupError,
+    /// Why, in place of what the run has met, where more was found out since.
+    pub(super) because: Option<Fault>,
+}
+
+impl From<BackupError> for Failed {
+    fn from(error: BackupError) -> Self {
+        Self { error, because: None }
+    }
+}
+
 /// `others`: warnings that say nothing of the backup itself; it is as good as any.
 pub(super) fn show(
-    report: Result<Report, BackupError>,
+    report: Result<Report, Failed>,
     what: &str,
     others: Vec<String>,
     context: &Context,
 ) -> Result<Outcome> {
     let report = match report {
         Ok(report) => report,
-        Err(failed) => {
+        Err(Failed { error: failed, because }) => {
             for object in &failed.leftovers {
                 context.printer.say(&format!(
                     "{}: {} ({})",
@@ -30,7 +43,7 @@ pub(super) fn show(
                     object.error
                 ));
             }
-            return Err(Fault::from(failed.error).context(match failed.backup_id {
+            return Err(because.unwrap_or_else(|| failed.error.into()).context(match failed.backup_id {
                 Some(id) if failed.may_be_published => {
                     format!(
                         "cannot {what} as {id}: it is unknown whether the backup was published; nothing was removed"

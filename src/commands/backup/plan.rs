@@ -13,8 +13,7 @@ use super::turn::others;
 use super::way::{self, Way};
 use crate::backup::Method;
 use crate::capture::source::Chosen;
-use crate::connection::replication::ReplicationError;
-use crate::explain::{Context as _, Fault, Result, Status};
+use crate::explain::{Context as _, Result, Status};
 use crate::operations::turn::of_others;
 use crate::operations::{Locked, Turns};
 use crate::printer::words;
@@ -58,9 +57,8 @@ pub(super) async fn plan(
         }
         let (way, status, line) = match way::method(chosen, wanted).await? {
             Way::Open { method, status, line } => (method, status, line),
-            Way::Barred(fault) => {
-                let line = fault.to_string();
-                why = Some(Fault::from(ReplicationError { target: chosen.node.to_string(), fault }));
+            Way::Barred { line, error } => {
+                why = Some(error);
                 ("replication", Status::Failed, line)
             }
         };
@@ -89,7 +87,11 @@ pub(super) async fn plan(
     lines.push((Status::Ok, format!("{} keys, about {} as RDB ({basis})", words::count(keys), words::bytes(estimate))));
     // One core of a server writes 60 to 75 MB of RDB a second.
     let seconds = Duration::from_secs(estimate / 65_000_000 + 1);
-    lines.push((Status::Ok, format!("takes about {} (limited by one core of the server)", words::span(seconds))));
+    let takes = match method {
+        "scan" => format!("takes longer than a full resync would ({}): key by key", words::span(seconds)),
+        _ => format!("takes about {} (limited by one core of the server)", words::span(seconds)),
+    };
+    lines.push((Status::Ok, takes));
     let stored = newest.as_ref().map(|manifest| manifest.shards.iter().map(|shard| shard.stored_bytes).sum());
     let room = match writing(repository, instance, stored.unwrap_or(estimate), context, &mut lines).await {
         Ok(room) => Some(room),

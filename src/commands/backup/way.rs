@@ -1,10 +1,11 @@
 //! How the data of a server would be read: by replication, or key by key where that is not allowed.
 
+use super::rights::{Missing, NoReplication, each_once, no_resync};
 use crate::backup::Method;
 use crate::capture::source::{self, Chosen};
-use crate::connection::replication::{self, ReplicationFault};
-use crate::connection::{Command, ServerError};
-use crate::explain::{Result, Status};
+use crate::connection::replication::{self, ReplicationError, ReplicationFault};
+use crate::connection::{Command, CommandFault, ServerError};
+use crate::explain::{Fault, Result, Status};
 use crate::replies::Reply;
 
 /// How the data would be read.
@@ -14,38 +15,78 @@ pub(super) enum Way {
         status: Status,
         line: String,
     },
-    /// Not as it was asked for.
-    Barred(ReplicationFault),
+    /// Not as it was asked for: in words for the plan, and as an error.
+    Barred {
+        line: String,
+        error: Fault,
+    },
+}
+
+impl Way {
+    fn barred(chosen: &Chosen, fault: ReplicationFault) -> Self {
+        let line = fault.to_string();
+        Self::Barred { line, error: ReplicationError { target: chosen.node.to_string(), fault }.into() }
+    }
+
+    fn missing(missing: Missing) -> Self {
+        Self::Barred { line: missing.to_string(), error: missing.into() }
+    }
 }
 
 /// How the data would be read, and whether the server lets us: what a run finds out with the first `PSYNC`, without one.
 pub(super) async fn method(chosen: &Chosen, wanted: Method) -> Result<Way> {
     match wanted {
-        Method::Scan => return by_key(chosen, "").await,
+        Method::Scan => return by_key(chosen, "", NoReplication::NotWanted).await,
         Method::Auto if chosen.is_stale => {
-            return by_key(chosen, "a replica that has lost its primary does not replicate: ").await;
+            let text = "a replica that has lost its primary does not replicate";
+            return by_key(chosen, &format!("{text}: "), NoReplication::Other(text.to_owned())).await;
         }
         Method::Replication if chosen.is_stale => {
             let text = "a replica that has lost its primary does not replicate".to_owned();
-            return Ok(Way::Barred(ReplicationFault::NoPrimaryLink { text }));
+            return Ok(Way::barred(chosen, ReplicationFault::NoPrimaryLink { text }));
         }
         Method::Auto | Method::Replication => {}
     }
-    let who = chosen.node.credentials.username.as_deref().unwrap_or("default");
+    let user = user(chosen);
     let by_replication = |line| Way::Open { method: "replication", status: Status::Ok, line };
-    Ok(match (refused(chosen, who).await?, wanted) {
-        (Asked::Yes, _) => by_replication(format!("the user `{who}` may request a full resync")),
-        (Asked::NotFoundOut, _) => by_replication(format!("could not tell whether the user `{who}` may run `PSYNC`")),
-        (Asked::No(fault), Method::Auto) => by_key(chosen, &format!("{fault}: ")).await?,
-        (Asked::No(fault), _) => Way::Barred(fault),
+    Ok(match (refused(chosen, &user).await?, wanted) {
+        (Asked::Yes, _) => by_replication(format!("the user `{user}` may request a full resync")),
+        (Asked::NotFoundOut, _) => by_replication(format!(
+            "whether the user `{user}` may run `PSYNC` is unknown: this server tells that only when a backup begins"
+        )),
+        (Asked::Forbidden(rules), Method::Auto) => {
+            let allow = format!("to allow the full resync: `ACL SETUSER {user} {}`; until then, ", rules.join(" "));
+            let why = format!("{}; {allow}", no_resync(&user, &rules));
+            by_key(chosen, &why, NoReplication::Rules(rules)).await?
+        }
+        (Asked::Forbidden(rules), _) => {
+            Way::missing(Missing { user, replication: NoReplication::Rules(rules), by_key: Vec::new() })
+        }
+        (Asked::No(fault), Method::Auto) => {
+            by_key(chosen, &format!("{fault}: "), NoReplication::Other(fault.to_string())).await?
+        }
+        (Asked::No(fault), _) => Way::barred(chosen, fault),
     })
 }
 
+/// What the user lacks, if that is why a run has failed. Nobody is told if the server does not answer: the run has said why it failed.
+pub(super) async fn missing(chosen: &Chosen, wanted: Method) -> Option<Fault> {
+    match method(chosen, wanted).await {
+        Ok(Way::Barred { error, .. }) if error.code() == "permission_denied" => Some(error),
+        _ => None,
+    }
+}
+
+fn user(chosen: &Chosen) -> String {
+    chosen.node.credentials.username.clone().unwrap_or_else(|| "default".to_owned())
+}
+
 /// Key by key, unless that is forbidden as well.
-async fn by_key(chosen: &Chosen, why: &str) -> Result<Way> {
-    Ok(match barred_by_key(chosen).await? {
-        Some(fault) => Way::Barred(fault),
-        None => Way::Open {
+async fn by_key(chosen: &Chosen, why: &str, replication: NoReplication) -> Result<Way> {
+    let by_key = forbidden_by_key(chosen).await?;
+    Ok(match by_key.is_empty() {
+        false => Way::missing(Missing { user: user(chosen), replication, by_key }),
+        true => Way::Open {
             method: "scan",
             status: Status::Warning,
             line: format!("{why}the server would be read key by key, so the data is not from a single moment"),
@@ -56,8 +97,8 @@ async fn by_key(chosen: &Chosen, why: &str) -> Result<Way> {
 /// Keys that are tried: whether our user may read them.
 const TRIED: &str = "10";
 
-/// What forbids to read the server key by key: each command that the run needs is tried, with what reads no value.
-async fn barred_by_key(chosen: &Chosen) -> Result<Option<ReplicationFault>> {
+/// The ACL rules that are missing to read the server key by key: each command that the run needs is tried, with what reads no value.
+async fn forbidden_by_key(chosen: &Chosen) -> Result<Vec<String>> {
     let mut connection = chosen.node.connect().await?;
     let is_7_or_newer = chosen.facts.version_numbers() >= (7, 0, 0);
     let databases = source::info(&mut connection).await?.databases().into_keys();
@@ -71,9 +112,8 @@ async fn barred_by_key(chosen: &Chosen) -> Result<Option<ReplicationFault>> {
         }
         _ => Vec::new(),
     };
-    if let Some(fault) = forbidden(&questions, &answers) {
-        return Ok(Some(fault));
-    }
+    let mut rules = forbidden(&questions, &answers);
+    let may_scan = !rules.iter().any(|rule| rule == "+scan");
     // The time left is no value; and no key has this name.
     let nobody = [&keys.first().cloned().unwrap_or_default()[..], b":redis-ops-plan"].concat();
     let expiry = if is_7_or_newer { "PEXPIRETIME" } else { "PTTL" };
@@ -82,41 +122,41 @@ async fn barred_by_key(chosen: &Chosen) -> Result<Option<ReplicationFault>> {
     questions.push(Command::new(expiry).arg(&nobody));
     questions.push(Command::new("DUMP").arg(&nobody));
     let answers = connection.pipeline(&questions).await?;
-    // A server with one database may not know SELECT, and a pattern of keys need not take in the name that nobody has.
+    // A server with one database may not know SELECT.
     let tried = 1..=keys.len();
-    if let Some(fault) = forbidden(&questions[tried.clone()], &answers[tried]) {
-        return Ok(Some(fault));
-    }
-    for (question, answer) in questions.iter().zip(&answers).skip(1 + keys.len()) {
-        if let Some(fault) = forbidden(std::slice::from_ref(question), std::slice::from_ref(answer))
-            && matches!(&fault, ReplicationFault::NoPermission { rule, .. } if rule.starts_with('+'))
-        {
-            return Ok(Some(fault));
-        }
-    }
+    rules.extend(forbidden(&questions[tried.clone()], &answers[tried]));
+    // A pattern of keys need not take in the name that nobody has; where no key is known, it is the only one that can be tried.
+    let of_nobody = 1 + keys.len();
+    let of_nobody = forbidden(&questions[of_nobody..], &answers[of_nobody..]);
+    rules.extend(of_nobody.into_iter().filter(|rule| rule.starts_with('+') || !may_scan));
     // Libraries that may not be read are left out with a warning; their format then has to be that of a key.
     if is_7_or_newer {
         let questions = [Command::new("RANDOMKEY"), Command::new("FUNCTION").arg("DUMP")];
         let answers = connection.pipeline(&questions).await?;
         if answers.iter().all(Result::is_err) {
-            return Ok(forbidden(&questions[..1], &answers[..1]));
+            rules.extend(forbidden(&questions[..1], &answers[..1]));
         }
     }
-    Ok(None)
+    Ok(each_once(rules))
 }
 
-/// The first refusal for want of a right.
-fn forbidden(questions: &[Command], answers: &[Result<Reply, ServerError>]) -> Option<ReplicationFault> {
-    questions.iter().zip(answers).find_map(|(question, answer)| {
+/// The ACL rules for want of which these commands were refused.
+fn forbidden(questions: &[Command], answers: &[Result<Reply, ServerError>]) -> Vec<String> {
+    let rule = |(question, answer): (&Command, &Result<Reply, ServerError>)| {
         let error = answer.as_ref().err()?;
-        let fault = replication::refusal(&question.name(), error);
-        matches!(fault, ReplicationFault::NoPermission { .. }).then_some(fault)
-    })
+        match error.fault(&question.name()) {
+            CommandFault::NoPermission { rule, .. } => Some(rule),
+            _ => None,
+        }
+    };
+    questions.iter().zip(answers).filter_map(rule).collect()
 }
 
 /// Whether we may replicate.
 enum Asked {
     Yes,
+    /// These ACL rules are missing.
+    Forbidden(Vec<String>),
     No(ReplicationFault),
     NotFoundOut,
 }
@@ -150,12 +190,8 @@ async fn ask(chosen: &Chosen, who: &str) -> Result<Asked> {
         Command::of(&["ACL", "DRYRUN", who, "REPLCONF", "capa", "eof"]),
     ];
     let answers = connection.pipeline(&questions).await?;
-    let [replconf, psync, sync, may_psync, may_replconf] = answers.as_slice() else { return Ok(Asked::NotFoundOut) };
-    if let Err(error) = replconf
-        && let fault @ ReplicationFault::NoPermission { .. } = replication::refusal("REPLCONF", error)
-    {
-        return Ok(Asked::No(fault));
-    }
+    let [_, psync, sync, may_psync, may_replconf] = answers.as_slice() else { return Ok(Asked::NotFoundOut) };
+    let mut rules = forbidden(&questions[..2], &answers[..2]);
     let has_sync = sync.as_ref().is_ok_and(|found| matches!(found.items().first(), Some(Reply::Array(_))));
     match psync {
         Err(error) if error.text.contains("wrong number of arguments") => {}
@@ -168,24 +204,39 @@ async fn ask(chosen: &Chosen, who: &str) -> Result<Asked> {
                     _ => return Ok(Asked::No(fault)),
                 }
             }
-            fault @ (ReplicationFault::Unsupported { .. } | ReplicationFault::NoPermission { .. }) => {
-                return Ok(Asked::No(fault));
-            }
-            _ => return Ok(Asked::NotFoundOut),
+            fault @ ReplicationFault::Unsupported { .. } => return Ok(Asked::No(fault)),
+            ReplicationFault::NoPermission { .. } => {}
+            _ if rules.is_empty() => return Ok(Asked::NotFoundOut),
+            _ => {}
         },
-        Ok(_) => return Ok(Asked::NotFoundOut),
+        Ok(_) if rules.is_empty() => return Ok(Asked::NotFoundOut),
+        Ok(_) => {}
+    }
+    // The number of arguments comes before the rights. An offset that is no number is refused for itself, and begins nothing (7.0).
+    let mut is_told = false;
+    if chosen.facts.version_numbers() >= (7, 0, 0) && rules.iter().all(|rule| rule != "+psync") {
+        let question = [Command::of(&["PSYNC", "?", "no-offset"])];
+        let answer = connection.pipeline(&question).await?;
+        rules.extend(forbidden(&question, &answer));
+        is_told = answer.iter().all(Result::is_err);
     }
     // `OK`, or in words what is missing. Before 7.0 there is no such question, and few users may ask it.
+    let mut is_unknown = false;
     for (name, answer) in [("REPLCONF", may_replconf), ("PSYNC", may_psync)] {
         match answer {
             Ok(Reply::Bytes(words)) if words == b"OK" => {}
             Ok(Reply::Bytes(words)) => {
                 let text = String::from_utf8_lossy(words).into_owned();
                 let error = ServerError { code: "NOPERM".to_owned(), text };
-                return Ok(Asked::No(replication::refusal(name, &error)));
+                rules.extend(forbidden(&[Command::new(name)], &[Err(error)]));
             }
-            _ => return Ok(Asked::NotFoundOut),
+            _ => is_unknown = true,
         }
     }
-    Ok(Asked::Yes)
+    let rules = each_once(rules);
+    Ok(match rules.is_empty() {
+        false => Asked::Forbidden(rules),
+        true if is_unknown && !is_told => Asked::NotFoundOut,
+        true => Asked::Yes,
+    })
 }

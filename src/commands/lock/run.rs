@@ -37,10 +37,10 @@ pub async fn run(job: &Job, context: &Context) -> Result<Outcome> {
     match job.server.node.connect().await {
         Ok(mut connection) => {
             if let Err(error) = lock::release(&mut connection, &claim.key, &claim.token).await {
-                context.printer.say(&format!("the lock was not released, and lapses by itself: {error}"));
+                context.printer.say(&format!("the lock was not released; it expires by itself: {error}"));
             }
         }
-        Err(error) => context.printer.say(&format!("the lock was not released, and lapses by itself: {error}")),
+        Err(error) => context.printer.say(&format!("the lock was not released; it expires by itself: {error}")),
     }
     let code = outcome?;
     let status = if code == 0 { Status::Ok } else { Status::Failed };
@@ -64,13 +64,16 @@ async fn acquired(job: &Job, claim: &Claim, context: &Context) -> Result<(Connec
         }
         let left = job.wait.saturating_sub(begun.elapsed());
         if left.is_zero() {
-            let text = match lock::look(&mut connection, &job.key).await.with_context(failed)? {
+            let found = lock::look(&mut connection, &job.key).await.with_context(failed)?;
+            // Data of an application, or a lock without an end: no time brings it to an end.
+            let stays = found.as_ref().is_some_and(|found| found.holder.is_none() && found.left.is_none());
+            let text = match found {
                 Some(found) => in_words(&job.key, &found),
                 // It was released just now.
-                None => format!("{} was held by another a moment ago", job.key),
+                None => format!("{} was held by another client a moment ago", job.key),
             };
             let failure = Failure::new("locked", text.escape_debug().to_string());
-            return Err(failure.hint(Hint::WaitForKey).into());
+            return Err(failure.hint(if stays { Hint::OtherKey } else { Hint::WaitForKey }).into());
         }
         sleep(TRY_AGAIN.min(left)).await;
     }

@@ -31,7 +31,7 @@ pub async fn run(settings: &Settings, wanted: &MomentWanted, context: &Context) 
         (None, Some(instance)) => instance.clone(),
         (None, None) => {
             return Err(Misuse::usage("whose moment is meant is not clear")
-                .hint(Hint::NameInstance("INSTANCE/latest".to_owned()))
+                .hint(Hint::NameInstance(Vec::new()))
                 .into());
         }
     };

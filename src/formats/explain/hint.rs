@@ -45,6 +45,13 @@ pub enum Hint {
     WaitForSnapshot,
     /// The user and the ACL rule that is missing: `ops +psync`.
     GrantAcl(String),
+    /// The same for all that a backup lacks, by each way that the data could be read: `ops +psync +replconf`.
+    GrantBackup {
+        /// For a full resync.
+        replication: Option<String>,
+        /// To read key by key.
+        by_key: Option<String>,
+    },
 
     /// Key by key, in place of replication.
     ReadByKey,
@@ -75,13 +82,17 @@ pub enum Hint {
     NoLock([String; 2]),
     /// More time for another to release the lock of a key.
     WaitForKey,
+    /// Another key for a lock: what this one holds is not a lock that ends.
+    OtherKey,
+    /// The status of the lock of this key shows its token.
+    LockStatus(String),
 
     /// The list names what there is.
     ListBackups,
     /// The list names what is complete.
     ListPublished,
-    /// The instance has to be named with the id; an example of that, `prod/latest`.
-    NameInstance(String),
+    /// One of these has to be typed for the id: `prod/latest`, `staging/latest`. None: any name of an instance with it.
+    NameInstance(Vec<String>),
     /// A cluster needs a name of its own.
     NameCluster,
     /// Use another backup: the object of this one is not its own.
@@ -109,8 +120,8 @@ pub enum Hint {
     NameFolder,
     /// The repository or the URL of the store has to be corrected.
     OtherPlaceOrEndpoint,
-    /// The backup with its instance, for a removal that nobody is asked about.
-    DeleteByName(String),
+    /// The repository, and the backup with its instance, for a removal that nobody is asked about.
+    DeleteByName([String; 2]),
     /// Room, or another place.
     MakeRoom,
     /// The region that the bucket is in.
@@ -177,6 +188,8 @@ pub enum Hint {
     NamePin,
     /// The last backup of an instance can be removed if that is meant.
     DeleteLast,
+    /// As [`Hint::DeleteLast`], for the newest that was verified: another backup alone does not stand in for it.
+    DeleteNewestVerified,
     /// The question can be answered beforehand.
     AnswerBeforehand,
     /// Too long for one object: as lines it has no limit.
@@ -191,10 +204,13 @@ pub enum Hint {
 pub const NOTHING_WRITTEN: &str = "nothing was written";
 
 impl Hint {
+    /// A user that a server has not named.
+    pub const SOME_USER: &str = "<user>";
+
     /// The ACL rule that is missing, for the user that the server's own words name.
     pub fn grant(rule: &str, said: &str) -> Self {
         let named = said.split_once("User ").and_then(|(_, rest)| rest.split_once(" has no permissions"));
-        let user = named.map_or("<user>", |(name, _)| name);
+        let user = named.map_or(Self::SOME_USER, |(name, _)| name);
         Self::GrantAcl(format!("{user} {rule}"))
     }
 

@@ -52,6 +52,7 @@ pub(super) fn judge(instance: &str, gathered: Gathered, expected: &Expected, now
         running,
         left,
         pinned,
+        all_damaged: !taken.is_empty() && unreadable == 0 && taken.iter().all(|one| one.state == State::Damaged),
         only_safety: !taken.is_empty() && taken.iter().all(|one| one.safety),
     }
 }

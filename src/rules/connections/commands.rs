@@ -94,7 +94,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         reads: "total_error_replies, errorstats and the failed and rejected calls of commandstats between two readings, ACL LOG, CLIENT LIST",
         asks: &[Question::Clients, Question::Denied],
         limits: &[("warning", 0.01), ("critical", 0.05), ("floor", 10.0)],
-        threshold: "{warning%} (critical: {critical%}) of the commands fail, and at least {floor}; critical: any LOADING, MISCONF, CLUSTERDOWN, MASTERDOWN or READONLY error",
+        threshold: "at least {warning%} (critical: {critical%}) of the commands fail, and at least {floor}; critical: any LOADING, MISCONF, CLUSTERDOWN, MASTERDOWN or READONLY error",
         why: "clients see these errors",
         fix: &[
             "INFO errorstats",
@@ -127,7 +127,7 @@ pub(in super::super) const RULES: &[Rule] = &[
             "give the application the current password, or block the attacker",
             "ACL LOG RESET (once that is done)",
         ],
-        source: "practice (BetterDB)",
+        source: "BetterDB's recommendations",
         weight: 60,
         examine: refused_logins,
         ..C
@@ -141,7 +141,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         threshold: "one pattern had {count} large replies within {seconds} s",
         why: "a reply of more than 1 MiB blocks the thread and fills the network",
         fix: &["read parts: HSCAN, LRANGE with a range, GETRANGE"],
-        source: "practice (BetterDB); valkey#2926",
+        source: "BetterDB's recommendations; valkey#2926",
         examine: large_replies,
         ..C
     },

@@ -64,7 +64,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         threshold: "the loop is busy {warning%} (critical: {critical%}) of the time between two readings at least {seconds} s apart",
         why: "one thread serves all clients: when it is always busy, commands queue up",
         fix: &["redis-ops diagnose connections --sort time"],
-        source: "practice (BetterDB)",
+        source: "BetterDB's recommendations",
         because_of: &["C21", "C20"],
         examine: event_loop,
         ..C

@@ -21,7 +21,7 @@ pub(in super::super) const RULES: &[Rule] = &[Rule {
         "in the application: close connections, or give them back to the pool",
         "CONFIG SET timeout 300",
     ],
-    source: "practice (BetterDB); sentry#3815",
+    source: "BetterDB's recommendations; sentry#3815",
     weight: 88,
     examine: leak,
     ..RULE

@@ -18,7 +18,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         reads: "/proc/net/tcp of a server on this machine: connections waiting at its port; tcp-backlog, net.core.somaxconn",
         asks: &[Question::Config],
         limits: &[("share", 0.8), ("waiting", 5.0)],
-        threshold: "{waiting} connections wait, and {share%} of the queue is full",
+        threshold: "at least {waiting} connections wait, and at least {share%} of the queue is full",
         why: "the server is too busy to accept: the kernel drops further connections, and clients see timeouts of 1, 3 and 7 s",
         fix: &[
             "redis-ops diagnose connections --sort time",

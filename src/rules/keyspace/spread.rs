@@ -39,7 +39,7 @@ pub(in super::super) const RULES: &[Rule] = &[
             "CLUSTER GETKEYSINSLOT <slot> 100 (check whether anyone needs them, then DEL)",
             "CLUSTER ADDSLOTS <slot> (if nobody else serves it)",
         ],
-        source: "practice (BetterDB); valkey#539",
+        source: "BetterDB's recommendations; valkey#539",
         weight: 57,
         examine: orphans,
         ..K

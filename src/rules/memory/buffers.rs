@@ -14,7 +14,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         title: "buffers take memory away from the data",
         reads: "mem_clients_normal, mem_clients_slaves, mem_total_replication_buffers, mem_aof_buffer, used_memory_scripts, mem_cluster_links / maxmemory",
         limits: &[("warning", 0.30), ("critical", 0.50)],
-        threshold: "buffers take {warning%} (critical: {critical%}) of maxmemory; also critical: they take more memory than the \
+        threshold: "buffers take at least {warning%} (critical: {critical%}) of maxmemory; also critical: they take more memory than the \
                     data while keys are evicted",
         why: "keys are evicted to make room for buffers",
         fix: &[
@@ -23,7 +23,7 @@ pub(in super::super) const RULES: &[Rule] = &[
             "redis-ops diagnose persistence",
             "SCRIPT FLUSH ASYNC (6.2; EVALSHA then returns NOSCRIPT until the script is sent again)",
         ],
-        source: "practice (BetterDB)",
+        source: "BetterDB's recommendations",
         because_of: &["C08", "M13", "C09"],
         examine: overhead,
         ..RULE
@@ -93,7 +93,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         title: "buffers of replicas or cluster links hold much memory",
         reads: "mem_total_replication_buffers - repl_backlog_size (7.0), mem_clients_slaves (before), mem_cluster_links (7.0)",
         limits: &[("floor", 100.0 * MIB), ("warning", 0.10), ("critical", 0.50)],
-        threshold: "they hold {floorB}, and {warning%} (critical: {critical%}) of used_memory",
+        threshold: "they hold at least {floorB}, and at least {warning%} (critical: {critical%}) of used_memory",
         why: "data for a replica or node that does not read it piles up in the server's memory",
         fix: &["redis-ops diagnose replication", "CLUSTER NODES"],
         source: "server.c: these are not counted when maxmemory is compared",

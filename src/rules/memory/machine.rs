@@ -42,7 +42,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         threshold: "resident memory reaches {warning%} (critical: {critical%}) of the machine's memory; in a container set `diagnose.memory_limit`, because INFO shows the host's memory",
         why: "a full machine swaps, or the kernel's OOM killer ends a process",
         fix: &["CONFIG SET maxmemory <less>", "MEMORY PURGE"],
-        source: "alert packs agree on 90 %; Memorystore 80 and 90 %",
+        source: "common alert rules: 90 %; Memorystore 80 and 90 %",
         weight: 75,
         examine: machine_full,
         ..RULE

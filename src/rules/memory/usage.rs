@@ -20,7 +20,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         threshold: "used memory reaches {warning%} (critical: {critical%}) of maxmemory; where keys can be evicted, {evicting_warning%} (critical: {evicting_critical%}); an allkeys-* cache may be full",
         why: "at the limit, writes fail or keys are evicted",
         fix: &["CONFIG SET maxmemory <more, if the machine has it>", "redis-ops diagnose keyspace"],
-        source: "Redis documentation, key eviction; alert packs agree on 80 to 90 %",
+        source: "Redis documentation, key eviction; common alert rules: 80 to 90 %",
         weight: 80,
         examine: usage,
         ..RULE

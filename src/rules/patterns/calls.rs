@@ -39,7 +39,7 @@ pub(in super::super) const RULES: &[Rule] = &[
         title: "there are many pattern subscriptions",
         reads: "pubsub_patterns",
         limits: &[("warning", 1000.0), ("critical", 10_000.0)],
-        threshold: "there are {warning} (critical: {critical}) patterns",
+        threshold: "there are at least {warning} (critical: {critical}) patterns",
         why: "the server compares every PUBLISH with every pattern",
         fix: &["subscribe to channels, or use SSUBSCRIBE"],
         source: "Redis documentation, PUBLISH",

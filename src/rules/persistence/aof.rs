@@ -26,7 +26,7 @@ pub(super) const RULES: &[Rule] = &[
         reads: "aof_delayed_fsync between two readings; the events `aof-*` of LATENCY LATEST where INFO is not available",
         asks: &[Question::Latency],
         limits: &[("critical", 1.0), ("event_ms", 100.0)],
-        threshold: "the counter grew between two readings; critical: {critical} a second; or an event took {event_ms} ms",
+        threshold: "aof_delayed_fsync grew between two readings (critical: by at least {critical} per second), or one of the events took at least {event_ms} ms",
         why: "a write waits for the disk, and all clients wait for the write",
         fix: &["CONFIG SET no-appendfsync-on-rewrite yes", "a faster disk"],
         source: "Redis documentation, latency",

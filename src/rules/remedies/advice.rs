@@ -145,13 +145,13 @@ pub(super) const KNOWN: &[Known] = &[
     },
     Known {
         words: "run the newest",
-        does: "has the fixes since",
+        does: "contains the fixes",
         costs: "a restart or a failover; take a backup first",
         undo: "install the old version: it may not load files of the newer one",
     },
     Known {
         words: "run 4.0 or later",
-        does: "has the fixes since",
+        does: "contains the fixes",
         costs: "a restart or a failover; take a backup first",
         undo: "install the old version: it may not load files of the newer one",
     },
@@ -169,7 +169,7 @@ pub(super) const KNOWN: &[Known] = &[
     },
     Known {
         words: "leave this number out of alerts",
-        does: "nobody is woken by a wrong number",
+        does: "the wrong number causes no alerts",
         costs: "the number may be right again after a restart",
         undo: "add it to the alerts again",
     },

@@ -175,13 +175,13 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         words: "CLUSTER DELSLOTSRANGE",
         does: "this node no longer claims the slots",
-        costs: "keys that only this node has become unreachable: check with CLUSTER COUNTKEYSINSLOT first",
+        costs: "keys in these slots that exist only on this node become unreachable: count them first with CLUSTER COUNTKEYSINSLOT <slot>",
         undo: "CLUSTER ADDSLOTSRANGE <first> <last>",
     },
     Known {
         words: "CLUSTER DELSLOTS",
         does: "this node no longer claims the slots",
-        costs: "keys that only this node has become unreachable: check with CLUSTER COUNTKEYSINSLOT first",
+        costs: "keys in these slots that exist only on this node become unreachable: count them first with CLUSTER COUNTKEYSINSLOT <slot>",
         undo: "CLUSTER ADDSLOTS <slot> …",
     },
     Known {
@@ -193,7 +193,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         words: "CLUSTER FAILOVER TAKEOVER",
         does: "makes the replica the primary of its slots, without asking the others",
-        costs: "writes that its primary had not sent are lost; if that primary is still alive, there are two",
+        costs: "writes that the old primary had not sent to this replica are lost; if the old primary is still alive, two primaries claim the same slots",
         undo: "CLUSTER FAILOVER on the old primary, once it is a replica of this one",
     },
     Known {

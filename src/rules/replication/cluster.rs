@@ -47,7 +47,7 @@ pub(in super::super) const RULES: &[Rule] = &[
             "CLUSTER FORGET <id> (on every node)",
             "CONFIG SET cluster-announce-hostname <its name> (7.0; on the node that announces none)",
         ],
-        source: "practice (BetterDB); valkey#2261, #1757, #2768, #304",
+        source: "BetterDB's recommendations; valkey#2261, #1757, #2768, #304",
         weight: 85,
         examine: identities,
         ..R
@@ -60,10 +60,10 @@ pub(in super::super) const RULES: &[Rule] = &[
         threshold: "there is such a replica: the majority of the primaries marks its primary as failed after cluster-node-timeout",
         why: "the replica was not promoted and receives no data: its copy gets older, and its slots have no spare",
         fix: &[
-            "CLUSTER FAILOVER TAKEOVER (on the replica, where its primary had slots)",
-            "CLUSTER REPLICATE <id of a primary> (on the replica, where it had none)",
+            "CLUSTER FAILOVER TAKEOVER (on the replica, if its primary served slots)",
+            "CLUSTER REPLICATE <id of a primary> (on the replica, if its primary served no slots)",
         ],
-        source: "practice (BetterDB); valkey#2090",
+        source: "BetterDB's recommendations; valkey#2090",
         because_of: &["R13"],
         weight: 96,
         examine: orphans,

@@ -21,7 +21,7 @@ pub(in super::super) const RULES: &[Rule] = &[
             "bring both to one version",
             "make both servers alike",
         ],
-        source: "practice (BetterDB); valkey#1193",
+        source: "BetterDB's recommendations; valkey#1193",
         weight: 55,
         examine: drift,
         ..R
@@ -40,7 +40,7 @@ pub(in super::super) const RULES: &[Rule] = &[
             "find out what triggers the failovers: see the logs of the Sentinels or of the operator",
             "redis-ops diagnose replication --window 60s",
         ],
-        source: "practice (BetterDB)",
+        source: "BetterDB's recommendations",
         weight: 70,
         examine: churn,
         ..R

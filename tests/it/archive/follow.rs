@@ -224,3 +224,59 @@ fn a_mark_that_nobody_archives_and_an_archiver_that_is_gone_are_said() {
     assert_eq!(of(&["archive", "status"]).0, 0);
     assert_eq!(of(&["archive", "mark", "after"]).0, 1);
 }
+
+/// What lies on this machine is of one repository: into another one the same instance is archived from its beginning.
+#[test]
+fn a_second_repository_gets_a_backup_of_its_own() {
+    let Some(server) = lively().start() else { return };
+    let (first, second) = (Lab::new(), Lab::new());
+    let manifests = |lab: &Lab| lab.folder.files().into_iter().filter(|file| file.ends_with("manifest.json")).count();
+    let url = server.url();
+    let archive = |lab: &Lab, turn: u64| {
+        let words = ["archive", "-i", &url, "--name", "x", "--json", "--rpo", "1s"];
+        // All share the state of one machine.
+        let running = lab.run(&words).env("XDG_STATE_HOME", first.state.path()).spawn();
+        server.wait_for("the archiver", |server| server.info("slave0").contains("state=online"));
+        server.wait_for("a base", |_| manifests(lab) > 0);
+        write(&server, turn);
+        lab.wait_for(server.info("master_repl_offset").parse().unwrap());
+        let answer = stop(running);
+        server.wait_for("the end of the link", |server| server.info("connected_slaves") == "0");
+        answer
+    };
+    let recoverable = |lab: &Lab| {
+        let (code, status) = lab.run(&["archive", "status", "-i", &url, "--name", "x"]).json();
+        assert_eq!((code, &status["gaps"]), (0, &0.into()), "{status:#}");
+        assert!(status["windows"][0]["recoverable_from"].is_string(), "{status:#}");
+    };
+    for (lab, n_bases) in [(&first, 1), (&second, 1), (&first, 0), (&second, 0)] {
+        let answer = archive(lab, n_bases as u64);
+        assert_eq!(answer["bases"].as_array().map(Vec::len), Some(n_bases), "{answer:#}");
+        recoverable(lab);
+    }
+    // What an older version has left is taken over by the repository that it belongs to, and by no other.
+    let folders = first.state.path().join("redis-ops/archive/x");
+    let all: Vec<_> = std::fs::read_dir(&folders).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(all.len(), 2, "{all:?}");
+    let offset = |folder: &std::path::PathBuf| {
+        let head = std::fs::read_to_string(folder.join("head.json")).expect("a head");
+        serde_json::from_str::<serde_json::Value>(&head).expect("JSON")["offset"].as_u64()
+    };
+    // The second repository was archived into last.
+    let newest = all.iter().max_by_key(|folder| offset(folder)).unwrap();
+    std::fs::rename(newest, folders.join("0")).unwrap();
+    let other = all.iter().find(|folder| *folder != newest).unwrap();
+    std::fs::remove_dir_all(other).unwrap();
+    let answer = archive(&first, 5);
+    assert_eq!((&answer["bases"], folders.join("0").exists()), (&serde_json::json!([]), true), "{answer:#}");
+    let answer = archive(&second, 6);
+    assert_eq!((&answer["bases"], folders.join("0").exists()), (&serde_json::json!([]), false), "{answer:#}");
+    recoverable(&first);
+    recoverable(&second);
+    // A repository that was made again at the same place has nothing of it.
+    std::fs::remove_dir_all(second.folder.path()).unwrap();
+    std::fs::create_dir(second.folder.path()).unwrap();
+    let answer = archive(&second, 7);
+    assert_eq!(answer["bases"].as_array().map(Vec::len), Some(1), "{answer:#}");
+    recoverable(&second);
+}

@@ -306,7 +306,7 @@ fn a_damaged_segment_is_named_and_hides_nothing_else() {
     assert!(status["windows"][0]["recoverable_from"].is_string(), "{status:#}");
     assert!(status["windows"][1]["recoverable_from"].is_null(), "{status:#}");
     let run = lab.run(&["archive", "status", "-i", &server.url(), "--name", "x"]).run();
-    for says in ["\ngap ", "nothing of it: no backup lies in this stretch", "damaged", "recoverable: "] {
+    for says in ["\ngap ", "none of it: no backup lies between these offsets", "damaged", "recoverable: "] {
         assert!(run.text().contains(says), "{says}: {}", run.text());
     }
     let (code, log) = lab.run(&["archive", "log", "-i", &server.url(), "--name", "x"]).json();

@@ -3,7 +3,7 @@
 use super::{Folder, backup, failure};
 use crate::support::fake_primary::{Act, Script};
 use crate::support::redis_ops::RedisOps;
-use crate::support::redis_server::{Installed, RedisServer, on_each, servers};
+use crate::support::redis_server::{Installed, RedisServer, on_each, server_named, servers};
 use crate::support::sample;
 
 /// An empty server of 6.2 that can be read key by key, and answers what was not said otherwise with an unknown command.
@@ -183,5 +183,73 @@ fn a_user_that_may_neither_replicate_nor_scan_is_refused_by_the_plan_as_by_the_r
     for more in [&["--plan"][..], &[]] {
         let run = backup(&url, &folder.text(), &[&["--json"], more].concat()).run();
         assert_eq!(failure(&run), (2, "permission_denied".to_owned()), "{more:?}: {}", run.everything());
+    }
+}
+
+/// All that is missing at once, for the right user, replication first; and the run says the same as the plan.
+#[test]
+fn every_missing_right_is_named_in_one_line() {
+    let Some(installed) = server_named("redis-server-7.4") else { return };
+    let Some(server) = RedisServer::builder().version(&installed).start() else { return };
+    server.fill(10, 10);
+    let url = format!("redis://app:long-password@127.0.0.1:{}", server.port());
+    let user = |rules: &[&str]| {
+        let line = ["ACL", "SETUSER", "app", "reset", "on", ">long-password", "resetkeys", "resetchannels", "-@all"];
+        server.ok(&[&line, rules].concat());
+    };
+    let both = |more: &[&str]| {
+        let folder = Folder::new();
+        [&["--plan"][..], &[]].map(|plan| backup(&url, &folder.text(), &[&["--json"], plan, more].concat()).run())
+    };
+    let granted = |hint: &str, n: usize| {
+        let line = hint.split('`').filter(|part| part.starts_with("ACL SETUSER")).nth(n).expect("a line").to_owned();
+        let words: Vec<&str> = line.split(' ').collect();
+        server.ok(&words);
+    };
+    for (rules, resync) in [
+        (&["+ping", "+info"][..], "`ACL SETUSER app +replconf +psync`"),
+        (&["+ping", "+info", "+sync", "+replconf"], "`ACL SETUSER app +psync`"),
+    ] {
+        user(rules);
+        let by_key = "ACL SETUSER app +scan +time +pexpiretime +dump +randomkey";
+        for run in both(&[]) {
+            let error = &run.json()["error"];
+            assert_eq!(failure(&run), (2, "permission_denied".to_owned()), "{}", run.everything());
+            let hint = error["hint"].as_str().expect("a hint");
+            assert!(hint.starts_with(&format!("run as an admin user: {resync}; or, ")), "{hint}");
+            assert!(hint.contains(by_key), "{hint}");
+        }
+        // The first line is enough, and so is the second.
+        let hint = both(&[])[0].json()["error"]["hint"].as_str().unwrap().to_owned();
+        granted(&hint, 0);
+        both(&[]).iter().for_each(|run| assert_eq!(run.code, 0, "{}", run.everything()));
+        user(rules);
+        granted(&hint, 1);
+        for run in both(&[]) {
+            // The keys are known by now: whether they may be read is asked for the first time.
+            let hint = run.json()["error"]["hint"].as_str().map(str::to_owned);
+            assert!(
+                run.code == 1 || hint.is_some_and(|hint| hint.contains("ACL SETUSER app ") && hint.contains("~*")),
+                "{}",
+                run.everything()
+            );
+        }
+        server.ok(&["ACL", "SETUSER", "app", "~*"]);
+        for run in both(&[]) {
+            assert_eq!(run.code, 1, "{}", run.everything());
+        }
+        for run in both(&["--source", "replication"]) {
+            assert_eq!(failure(&run), (2, "permission_denied".to_owned()), "{}", run.everything());
+            assert_eq!(run.json()["error"]["hint"], format!("run as an admin user: {resync}"), "{}", run.everything());
+        }
+    }
+    // Keys that may not be read: the server does not say who may not.
+    user(&["+@all", "-psync", "~app:*"]);
+    for run in both(&[]) {
+        assert!(
+            run.json()["error"]["hint"].as_str().is_some_and(|hint| hint.contains("ACL SETUSER app ~*")),
+            "{}",
+            run.everything()
+        );
     }
 }

@@ -177,7 +177,9 @@ fn a_manifest_that_cannot_be_used_is_listed_and_refused() {
     ] {
         std::fs::write(&manifest, &damage).unwrap();
         let (listed, list) = RedisOps::new().args(["list", "-r", &folder.text()]).json();
-        assert_eq!((listed, &list["backups"][0]["status"]), (0, &"unreadable".into()), "{list}");
+        // What a newer version can read is not lost.
+        let word = if code == "unsupported_format" { 0 } else { 1 };
+        assert_eq!((listed, &list["backups"][0]["status"]), (word, &"unreadable".into()), "{list}");
         let run = RedisOps::new().args(["verify", "--backup-id", "latest", "-r", &folder.text(), "--json"]).run();
         let found = run.json();
         // Damage is an answer; a format that is newer than we know is none.

@@ -205,10 +205,18 @@ fn what_is_no_lock_of_ours_is_said_to_be_that() {
     server.ok(&["SET", "lock:nightly", "plain"]);
     let run = lock(&server, "status", &[]).run();
     assert!(
-        run.text().contains("a value that is not from redis-ops, `plain`; it never lapses"),
+        run.text().contains("holds a value that redis-ops did not write (`plain`), and has no time to live"),
         "{}",
         run.everything()
     );
+    // No time is waited for that brings it to an end.
+    let run = lock(&server, "run", &["--", "true"]).run();
+    assert!(run.code == 2 && run.stderr.contains("hint: choose another `--key`"), "{}", run.everything());
+    assert!(!run.stderr.contains("wait-lock"), "{}", run.everything());
+    server.ok(&["PEXPIRE", "lock:nightly", "99000"]);
+    let run = lock(&server, "run", &["--", "true"]).run();
+    assert!(run.code == 2 && run.stderr.contains("held by another program (value `plain`)"), "{}", run.everything());
+    assert!(run.stderr.contains("hint: to wait for the lock: `--wait-lock 10m`"), "{}", run.everything());
     server.ok(&["DEL", "lock:nightly"]);
     server.ok(&["HSET", "lock:nightly", "f", "v"]);
     for action in [&["status"][..], &["run", "--", "true"]] {

@@ -13,7 +13,7 @@ fn naming(place: &str) -> String {
 }
 
 fn unknown(place: &str) -> String {
-    format!("error: `{place}://` is unknown: a repository is `s3://bucket/prefix`, `file:///path` or a path\n")
+    format!("error: `{place}://` is not supported: a repository is `s3://bucket/prefix`, `file:///path` or a path\n")
 }
 
 #[test]

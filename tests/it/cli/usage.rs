@@ -35,7 +35,7 @@ fn a_mistyped_line_is_3_with_one_error_and_one_hint() {
         ),
         (
             &["list", "-r", "http://x"],
-            "error: `http://` is unknown: a repository is `s3://bucket/prefix`, `file:///path` or a path\n",
+            "error: `http://` is not supported: a repository is `s3://bucket/prefix`, `file:///path` or a path\n",
         ),
         (
             &["health", "-i", "redis://a:port"],
@@ -96,7 +96,7 @@ fn a_usage_error_is_in_the_envelope_wherever_json_was_typed() {
 fn a_command_refuses_a_format_that_it_has_not() {
     RedisOps::new()
         .args(["list", "-r", "backups", "--format", "junit"])
-        .stderr("error: `list` does not support the format `junit`\n\nhint: supported: `table`, `json`, `ndjson`\n")
+        .stderr("error: `list` does not support the format `junit`\n\nhint: use one of `table`, `json`, `ndjson`\n")
         .exit(3);
     RedisOps::new()
         .args(["list", "-r", "backups"])

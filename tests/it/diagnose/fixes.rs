@@ -149,7 +149,7 @@ impl Line {
         self.typed().split([' ', '(']).next().unwrap_or_default().to_owned()
     }
 
-    /// Whether it is printed for a server: by the list, and by a remark such as `(7.0; …)` or `(before 7.0; …)`.
+    /// Whether it is printed for a server: by the list, and by a remark such as `(7.0; …)`, `(Redis 7.0 or newer; …)` or `(before 7.0; …)`.
     fn is_for(&self, installed: &Installed) -> bool {
         let name = installed.name.replace("-server", "");
         let is = |version: &str| name == version || name.starts_with(&format!("{version}-"));
@@ -169,6 +169,7 @@ impl Line {
             Some(rest) => (true, rest),
             None => (false, remark),
         };
+        let since = since.strip_prefix("Redis ").unwrap_or(since);
         let Some(since) = since.split([';', ' ']).next().and_then(numbers) else { return true };
         // A Valkey is as Redis 7.2 to that.
         let own = name.strip_prefix("redis-").and_then(|version| numbers(version.split('-').next()?)).unwrap_or((7, 2));

@@ -275,7 +275,7 @@ fn a_server_that_a_restore_has_only_saved_is_no_instance_of_status() {
     let run = RedisOps::new().args(["status", "-r", &place]).run();
     assert_eq!(run.code, 0, "{}", run.everything());
     assert!(run.text().contains("1 instance with 1 backup,"), "{}", run.text());
-    let saved = format!("127.0.0.1-{}: only 1 safety backup taken before a restore", target.port());
+    let saved = format!("127.0.0.1-{}: no backups, except 1 safety backup that restores have taken", target.port());
     assert!(run.text().contains(&saved), "{}", run.text());
     let (_, status) = RedisOps::new().args(["status", "-r", &place]).json();
     let only: Vec<_> = status["instances"].as_array().unwrap().iter().map(|one| &one["only_safety"]).collect();

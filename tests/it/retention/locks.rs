@@ -48,7 +48,7 @@ fn a_second_run_hears_who_is_at_work_and_a_run_that_was_killed_is_in_nobodys_way
     let first = backed_up(&server.url(), &folder.text(), &[])["backup"]["id"].as_str().unwrap().to_owned();
     backed_up(&server.url(), &folder.text(), &[]);
     let (running, _primary) = at_work(&folder);
-    let who = format!("another run is at work on prod: backup, process {} on host ", running.id());
+    let who = format!("the instance prod is locked by another run: backup, process {} on host ", running.id());
 
     let second = backup(&server.url(), &folder.text(), &["--json"]).run();
     assert_eq!(failure(&second), (2, "locked".to_owned()), "{}", second.text());
@@ -94,7 +94,7 @@ fn a_run_that_waits_goes_on_once_the_other_has_ended() {
     let folder = Folder::new();
     let (running, _primary) = at_work(&folder);
     let mut waiting = backup(&server.url(), &folder.text(), &["--json", "--wait-lock", "5m"]).spawn();
-    waiting.wait_until_it_says("waiting: another run is at work on prod");
+    waiting.wait_until_it_says("waiting: the instance prod is locked by another run");
     running.signal("TERM");
     assert_eq!(running.wait().code, 143);
     let run = waiting.wait();
@@ -276,7 +276,7 @@ fn what_is_no_file_in_place_of_a_lock_is_refused_by_name_and_the_hint_says_what_
             let hint = run.json()["error"]["hint"].as_str().unwrap().to_owned();
             assert!(hint.contains(&format!("remove {}/prod/lock.json", folder.text())), "{hint}");
             assert!(
-                run.text().contains(&format!("whether another run is at work on prod: lock.json is {words}")),
+                run.text().contains(&format!("whether another run has locked the instance prod: lock.json is {words}")),
                 "{}",
                 run.text()
             );

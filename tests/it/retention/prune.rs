@@ -46,7 +46,7 @@ fn a_prune_asks_once_and_without_a_terminal_refuses() {
     let refused = prune().run();
     assert_eq!((refused.code, refused.text()), (2, ""), "{}", refused.stderr);
     assert!(refused.stderr.contains("policy of prod from the command line: keep last 1"), "{}", refused.stderr);
-    assert!(refused.stderr.contains("there is no terminal. This deletes for good, in file://"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("there is no terminal. This deletes in file://"), "{}", refused.stderr);
     assert!(refused.stderr.contains(": 2 backups of prod ("), "{}", refused.stderr);
     assert!(refused.stderr.contains("hint: add `--yes` to confirm in advance"), "{}", refused.stderr);
     let (code, answer) = prune().json();

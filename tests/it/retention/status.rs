@@ -180,3 +180,31 @@ fn the_instances_of_the_settings_are_judged_in_their_own_repository() {
     let (code, answer) = run.json();
     assert_eq!((code, answer["instances"].as_array().map(Vec::len)), (0, Some(1)), "{answer:#}");
 }
+
+#[test]
+fn where_all_backups_are_damaged_nothing_is_called_ok() {
+    let Some((folder, all)) = with_backups(&[9, 1]) else { return };
+    let text = folder.text();
+    days_ago(2, "theirs", &text);
+    let run = |words: &[&str]| RedisOps::new().args(words).args(["-r", &text]).run();
+    for id in &all {
+        assert_eq!((run(&["status"]).code, run(&["list"]).code), (0, 0), "one is good");
+        let dump = folder.path().join("prod").join(id).join("dump.rdb.gz");
+        let bytes = std::fs::read(&dump).unwrap();
+        std::fs::write(&dump, &bytes[..bytes.len() / 2]).unwrap();
+    }
+    let status = run(&["status"]);
+    let why = format!("the newest backup, {}, is damaged; no good backup exists", all[1]);
+    assert_eq!(status.code, 2, "{}", status.everything());
+    assert!(status.text().contains(&format!("failed: prod: {why}")), "{}", status.text());
+    let (code, answer) = RedisOps::new().args(["status", "-r", &text]).json();
+    assert_eq!((code, &answer["instances"][0]["reasons"][0]), (2, &why.into()), "{answer:#}");
+    assert_eq!(answer["instances"][1]["status"], "ok", "{answer:#}");
+    let list = run(&["list"]);
+    assert_eq!(list.code, 1, "{}", list.everything());
+    assert!(list.text().contains("warning: 3 backups in "), "{}", list.text());
+    assert!(list.text().contains("; prod has no usable backup"), "{}", list.text());
+    // Of what was not looked at nobody says that it is lost.
+    assert_eq!(run(&["list", "--limit", "1"]).code, 0);
+    assert_eq!(run(&["list", "--json"]).json()["status"], "warning");
+}
