@@ -22,7 +22,7 @@ pub enum RepositoryError {
         id: BackupId,
     },
     /// Several backups are meant by what was given.
-    #[error("`{selector}` is ambiguous: {}", names(candidates))]
+    #[error("`{selector}` is ambiguous: {}", names(selector, candidates))]
     Ambiguous {
         /// What was given.
         selector: String,
@@ -113,13 +113,17 @@ impl Explain for RepositoryError {
             // Which backup is meant, and where, is a question of what was typed.
             Self::NotFound(_) => meaning.unknown().hint(Hint::ListBackups),
             Self::Incomplete { .. } => meaning.unknown().hint(Hint::ListPublished),
-            Self::Ambiguous { candidates, .. } => {
+            Self::Ambiguous { selector, candidates } => {
                 let of = candidates.first().map(|(instance, _)| instance);
                 if candidates.iter().all(|(instance, _)| Some(instance) == of) {
                     return meaning.unknown().hint("type more of the id");
                 }
-                let one = candidates.first().map(|(instance, id)| format!("{instance}/{id}"));
-                meaning.unknown().hint(Hint::NameInstance(one.unwrap_or_else(|| "INSTANCE/ID".to_owned())))
+                // The newest of another instance is other data: which one is meant is for the reader to say.
+                let of = match selector == LATEST {
+                    true => candidates.iter().take(NAMED).map(|(instance, _)| format!("{instance}/{LATEST}")).collect(),
+                    false => vec!["INSTANCE/ID".to_owned()],
+                };
+                meaning.unknown().hint(Hint::NameInstance(of.join("` or `--backup-id ")))
             }
             Self::InvalidName(_) => meaning.unknown(),
             Self::NewerRepository(_) => meaning.unknown().hint("use the newer redis-ops that created it"),
@@ -137,7 +141,15 @@ impl Explain for RepositoryError {
     }
 }
 
-fn names(candidates: &[(String, BackupId)]) -> String {
+/// How the newest backup is asked for.
+const LATEST: &str = "latest";
+
+fn names(selector: &str, candidates: &[(String, BackupId)]) -> String {
+    if selector == LATEST {
+        let of = candidates.iter().take(NAMED).map(|(instance, _)| instance.as_str()).collect::<Vec<_>>().join(", ");
+        let more = if candidates.len() > NAMED { ", …" } else { "" };
+        return format!("the repository holds backups of {of}{more}");
+    }
     let mut text =
         candidates.iter().take(NAMED).map(|(instance, id)| format!("{instance}/{id}")).collect::<Vec<_>>().join(", ");
     if candidates.len() > NAMED {
