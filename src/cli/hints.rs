@@ -1,7 +1,7 @@
 //! The words of every hint that names something of the command line: the one place that knows how what may help is typed.
 
 use super::lines::quoted;
-use crate::explain::Hint;
+use crate::explain::{Hint, NOTHING_WRITTEN};
 use crate::restore::plan;
 
 /// A hint in words: one line, without `hint:`.
@@ -150,7 +150,15 @@ pub fn words(hint: &Hint) -> String {
         Hint::BeforeGap(last) => return format!("`--to-time {last}` restores the last moment before the gap"),
 
         Hint::GoAhead(flag) => return go_ahead(flag),
-        Hint::IntoPrimary => "restore into the primary: `--target-instance redis://HOST:PORT`",
+        Hint::OverLibraries => {
+            "`--on-conflict skip` keeps the library and the keys of the target, `--on-conflict replace` overwrites them"
+        }
+        Hint::EachBlocks => "several things block this restore, and each needs its own remedy",
+        Hint::IntoPrimary(primary) => {
+            return format!(
+                "restore into the primary: `--target-instance redis://{primary}`; if that primary is gone for good, run `REPLICAOF NO ONE` on the target first"
+            );
+        }
         Hint::OtherMethod(name) => return format!("without `--method replica`, the restore uses method `{name}`"),
         Hint::OtherStateFolder => "free some space or allow writing there, or set `XDG_STATE_HOME` to another folder",
         Hint::NoOtherMethod => "no other method can restore everything: see `--plan --method restore`",
@@ -186,7 +194,7 @@ pub fn words(hint: &Hint) -> String {
     fixed.to_owned()
 }
 
-const BEGIN_ANEW: &str = "`--on-conflict skip` keeps the existing keys and restores the others, `--on-conflict replace` writes all keys again";
+const BEGIN_ANEW: &str = "add `--on-conflict skip` to restore only missing keys, or `--on-conflict replace` to overwrite keys that are also in the backup";
 
 /// What an admin types so that a user may back up: replication first, which gives one moment of the data.
 fn grant_backup(replication: Option<&str>, by_key: Option<&str>) -> String {
@@ -222,28 +230,36 @@ fn lock_file([place, instance]: &[String; 2]) -> String {
 /// Several in one line: a question ends a sentence, all else is one.
 fn all(hints: &[Hint]) -> String {
     // A line that overwrites, as it is typed, stands for the option that it has.
+    let wrote_nothing = Hint::words(NOTHING_WRITTEN);
     let has_line =
         hints.iter().any(|hint| matches!(hint, Hint::Words(words) if words.contains(" --on-conflict replace")));
-    let shown = hints.iter().map(|hint| match hint {
+    let shown = hints.iter().filter(|hint| **hint != wrote_nothing).map(|hint| match hint {
         Hint::GoAhead(plan::OVER_OTHER_KEYS) if has_line => {
-            "`--on-conflict skip` keeps the target's keys, `--replace-all` deletes all keys of the target first"
+            "choose what happens to the keys in the target: `--on-conflict skip` keeps them, `--replace-all` deletes all of them first"
                 .to_owned()
         }
         Hint::GoAhead(plan::OVER_SAME_NAMES) if has_line => "`--on-conflict skip` keeps the target's keys".to_owned(),
         hint => words(hint),
     });
-    shown.fold(String::new(), |line, next| match line.as_str() {
+    let line = shown.fold(String::new(), |line, next| match line.as_str() {
         "" => next,
         question if question.ends_with('?') => format!("{line} {next}"),
         _ => format!("{line}; {next}"),
-    })
+    });
+    // A hint begins with what to do.
+    match (hints.contains(&wrote_nothing), line.as_str()) {
+        (false, _) => line,
+        (true, "") => NOTHING_WRITTEN.to_owned(),
+        (true, question) if question.ends_with('?') => format!("{line} Nothing was written"),
+        (true, _) => format!("{line}. Nothing was written"),
+    }
 }
 
 /// The flag that goes ahead although a plan refuses.
 fn go_ahead(flag: &str) -> String {
     match flag {
         plan::OVER_OTHER_KEYS => {
-            "`--on-conflict skip` keeps the target's keys, `--on-conflict replace` overwrites keys that are also in the backup, `--replace-all` deletes all keys of the target first"
+            "choose what happens to the keys in the target: `--on-conflict skip` keeps them, `--on-conflict replace` overwrites those that are also in the backup, `--replace-all` deletes all of them first"
                 .to_owned()
         }
         plan::OVER_SAME_NAMES => {
@@ -255,6 +271,7 @@ fn go_ahead(flag: &str) -> String {
             "`--method auto --accept-loss` uses another method, which loses what is named above".to_owned()
         }
         "--db N:M" => "`--db N:M` restores database N of the backup into database M".to_owned(),
+        "--accept-loss" => "add `--accept-loss` to restore all the same: what is named above is lost".to_owned(),
         flag => format!("`{flag}` continues anyway"),
     }
 }
@@ -359,9 +376,9 @@ mod tests {
 
     #[test]
     fn a_refused_plan_says_which_flag_goes_ahead() {
-        assert_eq!(words(&Hint::GoAhead("--accept-loss")), "`--accept-loss` continues anyway");
+        assert!(words(&Hint::GoAhead("--accept-loss")).starts_with("add `--accept-loss` to restore all the same"));
         assert!(
-            words(&Hint::GoAhead(plan::OVER_OTHER_KEYS)).starts_with("`--on-conflict skip` keeps the target's keys")
+            words(&Hint::GoAhead(plan::OVER_OTHER_KEYS)).starts_with("choose what happens to the keys in the target: ")
         );
     }
 }

@@ -1,7 +1,7 @@
 //! The command lines that lead on from a restore: the one place that knows how they are typed.
 //!
 //! A line is printed exactly as it must be typed: with everything that decides which keys go where, with the options that say how the
-//! server and the store are reached, and with `--yes` where the command would ask. What is secret is never in it: that comes from the
+//! server and the store are reached, and with `--yes` where the command would ask for what it did before. What is secret is never in it: that comes from the
 //! environment, a file or the settings, as before.
 
 use std::net::SocketAddr;
@@ -36,12 +36,12 @@ impl CommandLine for Lines {
             Next::Resume(method) => self.resume(method, self.options.rate.and_then(Rate::bytes), backup),
             Next::ResumeAt(method, rate) => self.resume(method, rate, backup),
             Next::Anew(method, over) => self.anew(method, over, backup),
-            Next::Verify => self.source("verify", backup).option("--instance", &self.server.as_typed()),
+            Next::Verify => self.source("verify", backup).option("--instance", &self.server()),
             Next::Holds => {
-                let words = self.source("verify", backup).option("--instance", &self.server.as_typed());
+                let words = self.source("verify", backup).option("--instance", &self.server());
                 words.option("--fail-on", "missing").option("--fail-on", "different")
             }
-            Next::Undo => self.begin().flag("--undo").option("--target-instance", &self.server.as_typed()),
+            Next::Undo => self.begin().flag("--undo").option("--target-instance", &self.server()),
             Next::BringBack(safety) => self.bring_back(safety),
         }
         .text()
@@ -101,8 +101,17 @@ impl Lines {
             SafetyBackup::Into(place) => self.begin().option("-r", &place.location.to_string()),
             SafetyBackup::NotNeeded | SafetyBackup::Declined => self.begin(),
         };
-        let words = words.option("--backup-id", safety).option("--target-instance", &self.server.as_typed());
-        words.flag("--replace-all").flag("--yes")
+        let words = words.option("--backup-id", safety).option("--target-instance", &self.server());
+        words.flag("--replace-all")
+    }
+
+    /// The server as it is typed. A user that an option names is not named again.
+    fn server(&self) -> String {
+        let mut server = self.server.clone();
+        if self.reaching.iter().any(|word| word == "--username") {
+            server.node.credentials.username = None;
+        }
+        server.as_typed()
     }
 
     fn begin(&self) -> Words {
@@ -110,7 +119,7 @@ impl Lines {
     }
 
     fn restore(&self, backup: &str) -> Words {
-        self.source("restore", backup).option("--target-instance", &self.server.as_typed())
+        self.source("restore", backup).option("--target-instance", &self.server())
     }
 
     fn source(&self, command: &str, backup: &str) -> Words {

@@ -239,6 +239,10 @@ fn plain_line(phase: &Phase, done: u64, elapsed: Duration) -> String {
         }
         _ => String::new(),
     };
+    // Where nothing has come yet and nobody knows how much will, zeros look like something that hangs.
+    if done == 0 && phase.total.is_none() {
+        return format!("{name}: waiting for the server, {}", span(elapsed));
+    }
     format!("{name}: {}{of_total}, {}/s, {}", amount(done), amount(per_second), span(elapsed))
 }
 

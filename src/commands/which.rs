@@ -121,20 +121,31 @@ impl Server {
         }
     }
 
-    /// What names it on a command line: its name in the settings, or its URL; without secrets.
+    /// What names it on a command line: its name in the settings, or its URL with the user that was typed in it; without secrets.
     pub fn as_typed(&self) -> String {
         let Node { name, address, tls, .. } = &self.node;
         if *name != address.to_string() {
             return name.clone();
         }
+        let user = self.node.credentials.username.as_deref().map(|name| format!("{}@", url_encoded(name)));
+        let user = user.unwrap_or_default();
         match address {
-            Address::Tcp { .. } => format!("{}://{address}", if tls.is_some() { "rediss" } else { "redis" }),
-            Address::Unix { path } => format!("unix://{}", path.display()),
+            Address::Tcp { .. } => format!("{}://{user}{address}", if tls.is_some() { "rediss" } else { "redis" }),
+            Address::Unix { path } => format!("unix://{user}{}", path.display()),
             Address::Sentinel { hosts, service } => {
                 let hosts: Vec<String> =
                     hosts.iter().map(|(host, port)| Address::tcp(host, *port).to_string()).collect();
-                format!("redis+sentinel://{}/{service}", hosts.join(","))
+                format!("redis+sentinel://{user}{}/{service}", hosts.join(","))
             }
         }
     }
+}
+
+/// As a URL holds it.
+fn url_encoded(text: &str) -> String {
+    let encoded = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+        byte => format!("%{byte:02X}"),
+    };
+    text.bytes().map(encoded).collect()
 }

@@ -152,6 +152,10 @@ async fn compared(planned: &Planned, report: &Report, watcher: &Watcher<'_>) -> 
         compared.functions = Some(comparing::Functions { left, right, equal: left == right, differing: Vec::new() });
     }
 
+    if !options.choices.selection.is_everything() {
+        compared.module_records.clear();
+    }
+
     // Others may have written after the restore had ended, and before the target was read; or it may have become another one.
     let afterwards = report.look_again(node).await;
     let expired = (compared.differences.left_expired + compared.left_out.expired).max(report.tally.expired);

@@ -110,6 +110,11 @@ async fn step_by_step(planned: &Planned, agreed: &Agreed<'_>, watcher: &Watcher<
 
     if report.is_complete() {
         leave_receipt(planned, agreed, &report, proof.as_ref(), watcher).await;
+        if let Dataset::Backup(Backup { repository, manifest }) = &planned.request.source
+            && !planned.may_be_resumed_elsewhere().await
+        {
+            repository.forget_interrupted(&manifest.instance, manifest.id).await;
+        }
     }
     let phases = Phases { verify: planned.verify_seconds, load: report.seconds, proof: proof_seconds };
     Ok(Ended { report, proof, phases })
@@ -125,6 +130,10 @@ async fn leave_receipt(
 ) {
     let Dataset::Backup(Backup { repository, manifest }) = &planned.request.source else { return };
     let proven = proof.is_some_and(|proof| matches!(proof, Proof::Compared(found) if found.status() == Status::Ok));
+    let counts = proof.and_then(|proof| match proof {
+        Proof::Compared(found) => Some(found.counts),
+        Proof::None(_) => None,
+    });
     let content = serde_json::json!({
         "target": { "instance": agreed.instance, "run_id": planned.target.server.run_id },
         "method": report.method.name(),
@@ -132,6 +141,11 @@ async fn leave_receipt(
         // Who compares the server later looks for a backup of which it holds everything.
         "everything": planned.request.options.choices.selection.is_everything() && !report.chose_nothing(),
         "proven": proven,
+        "kept": report.tally.skipped_existing,
+        "lost": report.tally.lost + report.lost_in_part,
+        "functions_lost": report.tally.functions.lost,
+        // What the proof has found to be another than in the backup; `null`: there was none.
+        "differ": counts.map(|counts| counts.missing + counts.different + counts.announced.missing + counts.announced.different),
         "tool_version": env!("CARGO_PKG_VERSION"),
     });
     let written = Receipt { time: chrono::Utc::now(), content };

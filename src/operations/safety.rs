@@ -128,7 +128,9 @@ pub(super) async fn take(
     })?;
     let name = format!("{}/{}", taken.manifest.instance, taken.manifest.id);
     let line = request.line(Next::BringBack(&name));
-    watcher.voice.insist(&format!("safety backup {name} was taken; to undo the restore: `{line}`"));
+    watcher.voice.insist(&format!(
+        "safety backup {name} was taken; this command undoes the restore, and deletes everything written to the target since: `{line}`"
+    ));
     let (instance, id) = (taken.manifest.instance, taken.manifest.id.to_string());
     // Nobody has set it before: a restore takes one safety backup.
     let _ = safety.taken.set(SafetyTaken { instance, id, command: line });

@@ -104,6 +104,24 @@ impl Repository {
         None
     }
 
+    /// Takes away the marks of restores of this machine that were killed: none of them is gone on with any more. What cannot be removed
+    /// lapses.
+    pub async fn forget_interrupted(&self, instance: &str, id: BackupId) {
+        let folder = layout::folder(instance, id);
+        for object in self.storage.list(&folder).await.unwrap_or_default() {
+            if !object.key.strip_prefix(&folder).is_some_and(layout::is_resumable) {
+                continue;
+            }
+            let begun = self.storage.get(&object.key, MARK_LIMIT).await.ok();
+            let begun: Option<Begun> = begun.and_then(|body| serde_json::from_slice(&body).ok());
+            // Of a process of another machine nobody can tell here.
+            if begun.is_some_and(|begun| begun.lives() == Some(false)) {
+                let removed = self.storage.delete(&object.key).await;
+                tracing::debug!(key = object.key, ?removed, "the mark of a restore that is not gone on with");
+            }
+        }
+    }
+
     /// Whose mark it is, and whether that process lives.
     async fn mark(&self, object: &ObjectInfo) -> (BegunBy, bool) {
         let begun = self.storage.get(&object.key, MARK_LIMIT).await;

@@ -95,6 +95,11 @@ impl Journal {
         all.into_iter().any(|other| other.backup == backup && other.target_run_id == target_run_id)
     }
 
+    /// Whether this machine knows of any restore of this backup that has not ended.
+    pub fn knows(state: &Path, backup: &str) -> bool {
+        Self::all_in::<serde_json::Value>(state).into_iter().any(|other| other["backup"] == backup)
+    }
+
     /// By how many milliseconds an earlier run of this restore has moved expiries, if it left something and did.
     pub fn shift_before(state: &Path, identity: &Identity) -> Option<i64> {
         Self::before(state, identity)?.shift_ms

@@ -85,7 +85,7 @@ impl Looking<'_> {
     pub async fn look(self, raw: Raw, progress: &dyn Progress) -> Result<Found, MeanwhileError> {
         let Self { node, format, sent, position, lossy_streams, now_ms, cancel } = self;
         // How many of them there are is known at the end: the journal runs ahead of what was sent.
-        progress.phase("comparing what was sent", Unit::Keys, None);
+        progress.phase("finding out which keys the interrupted run has written", Unit::Keys, None);
         let pending: BTreeSet<u64> = position.deferred.keys().chain(position.failed.keys()).copied().collect();
         let failed: BTreeSet<u64> = position.failed.keys().copied().collect();
         let (sender, mut batches) = mpsc::channel::<Vec<Candidate>>(4);

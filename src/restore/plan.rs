@@ -25,7 +25,7 @@ use crate::restore::functions::Taken;
 use crate::restore::options::{Asked, Existing, Method, Options};
 use crate::restore::tally::FailedKey;
 use crate::restore::target_format::TargetFormat;
-pub use capacity::{names_decide, room, room_for_missing};
+pub use capacity::{in_mb, names_decide, room, room_for_missing};
 pub use contents::{FUNCTIONS_REFUSED, choice_decides_databases, chosen_none, highest_database, module_records};
 pub use methods::{ANY_METHOD, ANY_METHOD_WITH_LOSS, Candidate, may_be_fed};
 pub use reading::{empties_for_a_choice, must_count_expired, needs_survey};
@@ -197,6 +197,11 @@ impl Refused {
         self.all().any(|refused| refused.code == code)
     }
 
+    /// Whether nothing is against it but what the target holds.
+    pub fn is_for_what_is_there(&self) -> bool {
+        self.all().all(|refused| matches!(refused.code, "target_not_empty" | "functions_exist" | "key_exists"))
+    }
+
     /// Puts all reasons into the text, each with what names its keys.
     #[must_use]
     pub fn with_all(mut self, names: impl Fn(&[FailedKey]) -> String) -> Self {
@@ -219,26 +224,38 @@ impl Explain for Refused {
         // With another flag there would still be nothing to restore.
         let helps = !self.is_for(NOTHING_CHOSEN);
         let wanted: Vec<&str> = self.all().filter_map(|refused| refused.flag).filter(|_| helps).collect();
+        // With a flag, and a remedy of something else beside it: neither helps alone.
+        let apart = |refused: &&Self| refused.flag.is_none() && !refused.fix.is_empty();
+        if !wanted.is_empty() && self.all().any(|refused| apart(&refused)) {
+            hint = hint.and(Hint::EachBlocks);
+        }
         for flag in wanted.iter().copied() {
             // Of a key and of a library of the same name the same is said.
             let is_said = flag == OVER_SAME_NAMES && wanted.contains(&OVER_OTHER_KEYS)
                 || flag == "--accept-loss" && wanted.contains(&ANY_METHOD_WITH_LOSS);
             if !is_said && !flags.contains(&flag) {
                 flags.push(flag);
-                hint = hint.and(Hint::GoAhead(flag));
+                hint = hint.and(match flag {
+                    OVER_SAME_NAMES if self.is_for("functions_exist") => Hint::OverLibraries,
+                    flag => Hint::GoAhead(flag),
+                });
             }
         }
         match self.code {
-            "read_only" => hint = hint.and(Hint::IntoPrimary),
+            "read_only" => {
+                let primary = self.text.split_once("replica of ").and_then(|(_, rest)| rest.split_once(": "));
+                hint = hint.and(Hint::IntoPrimary(primary.map_or("HOST:PORT", |(address, _)| address).to_owned()));
+            }
             "cluster" => hint = hint.and("restore into a server that is not part of a cluster"),
             "database_not_selected" if self.text.contains("NOPERM") => {
                 hint = hint.and(Hint::grant("+select", &self.text))
             }
             _ => {}
         }
-        let fix: Vec<&str> = self.all().flat_map(|refused| &refused.fix).map(String::as_str).collect();
+        let fix = in_one_line(self.all().flat_map(|refused| &refused.fix));
         if !fix.is_empty() {
-            hint = hint.and(format!("on the target, run `{}`, then restore again", fix.join("`, `")));
+            let then = if flags.is_empty() { "then restore again" } else { "and restore again" };
+            hint = hint.and(format!("on the target, run `{}`, {then}", fix.join("`, `")));
         }
         if self.code == state_folder::CODE {
             hint = hint.and(Hint::OtherStateFolder);
@@ -256,6 +273,30 @@ impl Explain for Refused {
     }
 }
 
+/// The commands that mend a target, with the permissions of a user in one line.
+fn in_one_line<'a>(fixes: impl Iterator<Item = &'a String>) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for fix in fixes {
+        let granted = fix.strip_prefix("ACL SETUSER ").and_then(|rest| rest.split_once(' '));
+        let same = granted.and_then(|(user, rules)| {
+            let begin = format!("ACL SETUSER {user} ");
+            Some((lines.iter_mut().find(|line| line.starts_with(&begin))?, rules))
+        });
+        match same {
+            Some((line, rules)) => {
+                for rule in rules.split(' ') {
+                    if !line.split(' ').any(|there| there == rule) {
+                        line.push(' ');
+                        line.push_str(rule);
+                    }
+                }
+            }
+            None => lines.push(fix.clone()),
+        }
+    }
+    lines
+}
+
 impl From<&Line> for Refused {
     fn from(line: &Line) -> Self {
         Self {
@@ -270,13 +311,26 @@ impl From<&Line> for Refused {
 }
 
 impl Plan {
-    /// The first line that refuses the restore.
+    /// The line that says that no key was chosen.
+    fn nothing_chosen(&self) -> Option<&Line> {
+        self.lines.iter().find(|line| line.code == NOTHING_CHOSEN)
+    }
+
+    /// The first line that refuses the restore, before all others the one that no key was chosen.
     pub fn refusal(&self) -> Option<&Line> {
+        self.nothing_chosen().or_else(|| self.first_refusal())
+    }
+
+    fn first_refusal(&self) -> Option<&Line> {
         self.lines.iter().find(|line| line.level == Level::Refused)
     }
 
     /// All lines that refuse the restore, as one refusal: who accepts one loss of several is to know of all.
     pub fn refused(&self) -> Option<Refused> {
+        // Where there is nothing to restore, nothing else matters.
+        if let Some(line) = self.nothing_chosen() {
+            return Some(Refused::from(line));
+        }
         let mut refused = self.lines.iter().filter(|line| line.level == Level::Refused).map(Refused::from);
         let first = refused.next()?;
         Some(Refused { others: refused.collect(), ..first })
@@ -292,6 +346,24 @@ impl Plan {
     pub(super) fn has_nothing_to_resume(&mut self, why: &str) {
         self.lines.retain(|line| line.code != state::RESUME);
         self.lines.insert(0, Line::refused(NOTHING_TO_RESUME, why));
+    }
+
+    /// This restore was begun before, and is not asked to go on.
+    pub(super) fn may_be_resumed(&mut self) {
+        let text = "an earlier run of this restore was interrupted: part of the backup may be in the target";
+        self.lines.insert(0, Line::warning("interrupted", text).flag("--resume"));
+    }
+
+    /// What the target holds is overwritten or deleted: it is backed up before, into this place; `None`: it is not.
+    pub fn saves_into(&mut self, place: Option<&str>) {
+        self.lines.push(match place {
+            Some(place) => Line::ok("safety_backup", format!("the target is backed up into {place} first")),
+            None => {
+                let text =
+                    "no safety backup is taken: what is overwritten or deleted in the target cannot be brought back";
+                Line::warning("safety_backup", text)
+            }
+        });
     }
 
     /// The target was started anew since the restore was interrupted.
@@ -331,9 +403,10 @@ impl Plan {
     }
 
     /// Nobody can tell whether another restore is at work: two would mix what they write.
-    pub(super) fn may_be_locked(&mut self) {
+    pub(super) fn may_be_locked(&mut self, target: &TargetFacts) {
+        let user = rights::user(target);
         let text =
-            "could not tell whether another restore into the target is running: it does not answer `CLIENT LIST`";
+            format!("{user} may not run `CLIENT LIST`: whether another restore into the target is running is unknown");
         self.lines.push(Line::warning(ALONE, text));
     }
 
@@ -421,7 +494,7 @@ pub fn make(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> Pl
     lines.extend(capacity::longest_value(backup, target, fed));
     lines.extend(capacity::memory(backup, target, options));
     if fed {
-        lines.extend(state::while_it_loads(backup, target, &methods));
+        lines.extend(state::while_it_loads(backup, target, options, &methods));
     }
     let (method, why) = match chosen {
         Ok((method, why)) => (Some(method), why),

@@ -18,7 +18,7 @@ use crate::restore::facts::{BackupFacts, TargetFacts};
 use crate::restore::journal::Journal;
 use crate::restore::lines::Next;
 use crate::restore::options::{Asked, Existing, Method};
-use crate::restore::plan::Plan;
+use crate::restore::plan::{Plan, Refused};
 use crate::restore::preflight;
 use crate::restore::replica::{self, ReplicaFault};
 use crate::restore::report::Report;
@@ -89,7 +89,7 @@ pub async fn plan(mut request: Request, watcher: &Watcher<'_>) -> Result<Planned
         Looking { request: &request, watcher }.look(&mut connection).await?;
     plan.doubt(doubted);
     if alone.as_ref().is_some_and(|alone| !alone.is_sure()) {
-        plan.may_be_locked();
+        plan.may_be_locked(&target);
     }
     let mut planned = Planned {
         request,
@@ -244,6 +244,12 @@ impl Planned {
         blocking::run(move || Journal::supersede(&state, &identity, took_all)).await;
     }
 
+    /// Whether this machine knows another restore of the backup, into any target, that can be gone on with.
+    pub async fn may_be_resumed_elsewhere(&self) -> bool {
+        let (state, backup) = (self.request.local.state.clone(), self.facts.name.clone());
+        blocking::run(move || Journal::knows(&state, &backup)).await
+    }
+
     /// Function libraries of the target that go before the backup comes.
     pub fn functions_removed(&self) -> u64 {
         match (self.request.options.existing, &self.target.functions) {
@@ -284,7 +290,12 @@ impl Planned {
     pub fn and_anew(&self, error: Fault) -> Fault {
         let holds = self.target.keys() > 0;
         if let Some(line) = self.resumes() {
-            return error.hint_first(line);
+            // Where nothing but what that run has written stands in the way, there is one thing to do.
+            let is_in_the_way = error.downcast_ref::<Refused>().is_some_and(Refused::is_for_what_is_there);
+            return match is_in_the_way {
+                true => error.hint(format!("{line}. This run wrote nothing")),
+                false => error.hint_first(line),
+            };
         }
         if !holds || self.is_begun || self.request.anew_asking().is_some() {
             return error.and_hint(self.begins_anew());
@@ -298,9 +309,7 @@ impl Planned {
         let (request, holds) = (&self.request, self.target.keys() > 0);
         match request.anew_asking().filter(|_| holds && request.options.existing != Existing::ReplaceAll) {
             Some(line) if request.options.existing == Existing::Skip => request.begins_anew(&line, holds),
-            Some(line) => format!(
-                "`{line}` restores over the target: it overwrites every key that is also in the backup, and asks first"
-            ),
+            Some(line) => format!("`{line}` overwrites every key that is also in the backup, and asks first"),
             None => request.begins_anew(&request.anew(holds), holds),
         }
     }
@@ -317,7 +326,7 @@ impl Planned {
         }
         let (method, rate) = self.interrupted?;
         let line = self.request.line(Next::ResumeAt(method, rate));
-        Some(format!("this restore was interrupted before: `{line}` continues it"))
+        Some(format!("an earlier run of this restore was interrupted; to continue it: `{line}`"))
     }
 
     /// What earlier runs have left on this machine.
@@ -365,6 +374,9 @@ impl Planned {
             self.plan.goes_on_after_a_restart();
         } else if evicted {
             self.plan.goes_on_after_evictions();
+        }
+        if interrupted.is_some() {
+            self.plan.may_be_resumed();
         }
         (self.is_begun, self.nothing_to_resume) = (is_begun, nothing);
         (self.interrupted, self.unproven) = (interrupted, unproven.filter(|_| interrupted.is_none()));

@@ -1,11 +1,13 @@
 //! Asks a target what a plan needs to know: in two round trips, with commands that only read. What our user may not ask
 //! is not known then, and the plan says so.
 
+mod rights;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::connection::{Address, Command, CommandError, CommandFault, Connection, Node, ServerError};
 use crate::introspection::{Mode, ServerFacts};
-use crate::replies::{AclUser, ClusterNode, Config, Info, Reply, SlotRange};
+use crate::replies::{ClusterNode, Config, Info, Reply, SlotRange};
 use crate::restore::clock::{Clock, now_ms};
 use crate::restore::facts::{Counters, TargetFacts};
 use crate::restore::replay::vocabulary::{COMMANDS, KEY};
@@ -112,7 +114,7 @@ async fn ask_one(
         Mode::Cluster => own_slots(nodes, text_of(id), slots),
         _ => None,
     };
-    let rights = ask_rights(connection, user.as_deref(), more).await?;
+    let rights = rights::ask(node, connection, user.as_deref(), more).await?;
     let selects = ask_select(connection, node, highest).await?;
     let indexes = ask_indexes(connection, &server).await?;
 
@@ -275,60 +277,6 @@ fn missing_of(answer: Option<Answer>, used: &[&str]) -> Option<Vec<String>> {
         entry => entry.items().is_empty(),
     };
     Some(used.iter().zip(known.items()).filter(is_missing).map(|(name, _)| (*name).to_owned()).collect())
-}
-
-/// What our user may not do.
-#[derive(Debug, Default)]
-struct Rights {
-    /// The needed commands that the user may not call; `None`: the server does not say.
-    commands: Option<Vec<String>>,
-    /// The needed commands that the user may not call with the key that was tried; `None`: the server does not say.
-    keys: Option<Vec<String>>,
-    /// Its key patterns, unless they mean all keys.
-    patterns: Option<String>,
-    /// The needed commands that the server does not have; `None`: the server does not say.
-    missing: Option<Vec<String>>,
-}
-
-async fn ask_rights(connection: &mut Connection, user: Option<&str>, more: &[&str]) -> Result<Rights, CommandError> {
-    // A server without ACLs, or one that hides them: the former allows everything, but cannot be told from the latter.
-    let Some(user) = user else { return Ok(Rights::default()) };
-    let more: Vec<(&str, Vec<&str>)> = more.iter().map(|name| (*name, vec![*name])).collect();
-    let needed = needed().map(|(name, words)| (name, words.to_vec())).chain(more).collect::<Vec<_>>();
-    let mut commands = vec![Command::of(&["ACL", "GETUSER", user])];
-    for (_, command) in &needed {
-        commands.push(Command::of(&["ACL", "DRYRUN", user]).arg(command));
-    }
-    let mut answers = connection.pipeline(&commands).await?.into_iter();
-    let known = answers.next().and_then(Result::ok).and_then(|reply| AclUser::parse(&reply));
-    let patterns = known.as_ref().map(|user| user.keys.clone());
-    let patterns =
-        patterns.filter(|keys| !keys.split(' ').any(|pattern| matches!(pattern, "~*" | "allkeys" | "%RW~*")));
-    let everything = known.is_some_and(|user| user.commands == "+@all");
-    let answers: Vec<Answer> = answers.collect();
-    let (mut forbidden, mut refused, mut missing) = (Vec::new(), None, None);
-    let mut told = everything;
-    for ((name, _), answer) in needed.iter().zip(answers) {
-        if let Err(error) = &answer
-            && error.text.starts_with("Command '")
-            && error.text.ends_with("not found")
-        {
-            let container = name.split('|').next().unwrap_or(name).to_owned();
-            missing.get_or_insert_with(Vec::new).push(container);
-        } else if let Ok(reply) = answer {
-            told = true;
-            missing.get_or_insert_with(Vec::new);
-            let refused = refused.get_or_insert_with(Vec::new);
-            // `OK`, or in words what is missing.
-            let text = reply.text().unwrap_or_default();
-            if text.contains("no permissions to run") {
-                forbidden.push((*name).to_owned());
-            } else if text.contains("no permissions to access") {
-                refused.push((*name).to_owned());
-            }
-        }
-    }
-    Ok(Rights { commands: told.then_some(forbidden), keys: refused, patterns, missing })
 }
 
 /// Whether a database is there and ours to use: the only sure way is to select it. The connection ends where it began.

@@ -9,6 +9,7 @@ use crate::figures::{count, counted};
 use crate::restore::durable::Durable;
 use crate::restore::lines::{Next, Over};
 use crate::restore::options::{Asked, Method};
+use crate::restore::plan::in_mb;
 use crate::restore::replay::ledger::Stop;
 use crate::restore::replica::{Left, ReplicaFault};
 use crate::restore::report::{Ended, Report};
@@ -74,7 +75,7 @@ impl Report {
             }
             Lead::MakeRoom => {
                 let line = request.line(Next::Anew(request.options.method, Over::Missing));
-                let limit = self.room.map_or_else(|| "BYTES".to_owned(), |bytes| bytes.to_string());
+                let limit = self.room.map_or_else(|| "BYTES".to_owned(), in_mb);
                 format!(
                     "on the target, run `CONFIG SET maxmemory {limit}`, then `{line}` restores the keys that are missing and keeps the others"
                 )
@@ -258,9 +259,9 @@ impl Report {
             }
         };
         match fault? {
-            CommandFault::OutOfMemory => {
-                self.room.map(|bytes| Hint::words(format!("on the target, run `CONFIG SET maxmemory {bytes}`")))
-            }
+            CommandFault::OutOfMemory => self
+                .room
+                .map(|bytes| Hint::words(format!("on the target, run `CONFIG SET maxmemory {}`", in_mb(bytes)))),
             CommandFault::NoPermission { rule, text } => Some(Hint::grant(&rule, &text)),
             CommandFault::Unknown { .. } => Some(Hint::words(
                 "the target has to know the command first: it was renamed or disabled (`rename-command`)",

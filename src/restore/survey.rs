@@ -37,6 +37,8 @@ pub struct Survey {
     pub databases: BTreeMap<u64, DatabaseCount>,
     /// Keys by type name.
     pub by_type: BTreeMap<String, u64>,
+    /// The same of the wanted keys that had not expired.
+    pub wanted_by_type: BTreeMap<String, u64>,
     /// Names of the function libraries.
     pub functions: BTreeSet<String>,
     /// The sources of the function libraries.
@@ -47,6 +49,8 @@ pub struct Survey {
     pub goes_to: BTreeSet<u64>,
     /// Bytes of their values.
     pub wanted_bytes: u64,
+    /// Bytes of the values of all keys.
+    pub value_bytes: u64,
     /// Bytes that go over the wire for the wanted keys, none of which replaces another.
     pub sent: Amount,
     /// Keys that are wanted and had expired.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::census::Selection;
 use crate::explain::Status;
 use crate::figures::{count, counted, span};
 use crate::restore::functions::differing;
@@ -25,7 +26,7 @@ impl Report {
             ("of those, written by other clients during the restore", tally.written_meanwhile),
             ("not selected", tally.skipped_by_choice),
             ("expired", tally.expired),
-            ("of those expired, restored before", self.expired_since),
+            ("of those expired, restored before they expired", self.expired_since),
             ("fields of hashes expired", tally.expired_fields),
             ("failed", tally.failed),
             ("lost", tally.lost),
@@ -86,7 +87,7 @@ impl Report {
         let status = self.status();
         let mut sentence = match (&self.ended, status) {
             (Ended::Complete, Status::Unknown) => {
-                format!("nothing was restored: {}", chosen_none(self.tally.skipped_by_choice))
+                format!("nothing was restored: {}", chosen_none(self.tally.skipped_by_choice, &Selection::default()))
             }
             (Ended::Complete, Status::Ok) => format!("{keys} of {backup} restored into {target} {by}in {time}"),
             (Ended::Complete, Status::Warning) => {

@@ -9,6 +9,7 @@
 //! A living server is one moment and can be read only once: while its census is made, a record of every key is kept with its
 //! name ([`Recorder`]: bounded memory, the rest in a file without a name), so that no second look at another moment is needed.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +24,9 @@ use crate::census::{
 use crate::comparison::{self, BucketDifference, BucketSet, Differences, Recorder, compare_buckets};
 use crate::dataset::{Dataset, DatasetError};
 use crate::explain::{Explain, Meaning};
+use crate::figures::counted;
 use crate::progress::{Progress, Unit};
+use crate::rdb::module;
 
 /// Which keys of a side count, and as what.
 #[derive(Clone, Default)]
@@ -161,6 +164,8 @@ pub struct Comparison {
     pub expired_fields: u64,
     /// Streams of the side that has more: of these not all that a server keeps is compared ([`Comparison::not_compared`]).
     pub streams: u64,
+    /// Records that modules keep beside the keys, by the type that has written them, of the side that has more: they are not compared.
+    pub module_records: BTreeMap<String, u64>,
 }
 
 /// Function libraries of both sides.
@@ -178,10 +183,19 @@ pub struct Functions {
 
 impl Comparison {
     /// What neither side tells reliably, so that it was not compared: no restore by commands brings it back, and servers disagree on it.
-    pub fn not_compared(&self) -> Option<&'static str> {
-        (self.streams > 0).then_some(
-            "counters of streams (entries-added, max-deleted-id, entries-read of groups) and idle times of consumers",
-        )
+    pub fn not_compared(&self) -> Option<String> {
+        let streams =
+            "counters of streams (entries-added, max-deleted-id, entries-read of groups) and idle times of consumers";
+        let records: u64 = self.module_records.values().sum();
+        let types: Vec<&str> = self.module_records.keys().map(String::as_str).collect();
+        let beside = format!(
+            "{} that modules keep beside the keys (types `{}`), such as the definitions of search indexes",
+            counted(records, "record"),
+            types.join("`, `")
+        );
+        let parts = [(self.streams > 0).then(|| streams.to_owned()), (records > 0).then_some(beside)];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        (!parts.is_empty()).then(|| parts.join("; "))
     }
 
     /// Whether nothing is missing, extra or different.
@@ -238,6 +252,8 @@ pub(super) struct Side {
     pub(super) tally: Tally,
     /// The function libraries of each server that was read, where they are several.
     pub(super) by_node: Vec<(String, census::Functions)>,
+    /// Records of modules beside its keys, by type.
+    module_records: BTreeMap<String, u64>,
 }
 
 /// What hears a pass: digests keys of a view, counts and records them.
@@ -247,6 +263,8 @@ pub(super) type Hearing = Digester<Heard, View>;
 pub(super) struct Heard {
     count: Option<Count>,
     records: Recorder,
+    /// Records of modules beside the keys, by type; `None`: they are no part of the question.
+    module_records: Option<BTreeMap<String, u64>>,
 }
 
 impl Heard {
@@ -271,6 +289,16 @@ impl Sink for Heard {
         }
     }
 
+    fn wants_module_aux(&self) -> bool {
+        self.module_records.is_some()
+    }
+
+    fn module_aux(&mut self, id: u64, raw: &[u8]) {
+        if let Some(records) = self.module_records.as_mut().filter(|_| module::says_something(raw)) {
+            *records.entry(module::name(id).0).or_default() += 1;
+        }
+    }
+
     /// A census is of use even where records cannot be kept: all may be equal.
     fn stopped(&self) -> bool {
         self.count.is_none() && self.records.stopped()
@@ -290,21 +318,26 @@ impl Options {
     /// Hears a whole side: its census is not known.
     pub(super) fn whole(&self, view: &View, look_ms: i64) -> Hearing {
         let records = Recorder::new(&self.records(look_ms));
-        Digester::choosing(Heard { count: Some(Count::keeping(look_ms, 0)), records }, view.clone()).by_meaning()
+        let count = Some(Count::keeping(look_ms, 0));
+        let module_records = (!matches!(view, View::Selected(_))).then(BTreeMap::new);
+        Digester::choosing(Heard { count, records, module_records }, view.clone()).by_meaning()
     }
 
     /// Hears the keys of some buckets.
     pub(super) fn restricted(&self, view: &View, look_ms: i64, buckets: &BucketSet) -> Hearing {
         let mut records = Recorder::new(&self.records(look_ms));
         records.restrict(buckets);
-        Digester::choosing(Heard { count: None, records }, view.clone()).by_meaning().fields_expired_before(look_ms)
+        Digester::choosing(Heard { count: None, records, module_records: None }, view.clone())
+            .by_meaning()
+            .fields_expired_before(look_ms)
     }
 }
 
 impl Side {
-    /// A side of which the census is known.
-    pub(super) fn known(census: Census) -> Self {
-        Self { census, records: None, tally: Tally::default(), by_node: Vec::new() }
+    /// A side of which the census is known; the manifest tells which modules have written something beside the keys.
+    pub(super) fn known(census: Census, data: &Dataset) -> Self {
+        let module_records = data.manifest().and_then(|manifest| manifest.module_aux.clone()).unwrap_or_default();
+        Self { census, records: None, tally: Tally::default(), by_node: Vec::new(), module_records }
     }
 
     /// A side that was read whole.
@@ -312,7 +345,8 @@ impl Side {
         let tally = hearing.tally();
         let heard = hearing.into_sink();
         let census = heard.count.map(Count::finish).unwrap_or_else(|| Census::empty(0, 0, 0));
-        Self { census, records: Some(heard.records), tally, by_node: Vec::new() }
+        let module_records = heard.module_records.unwrap_or_default();
+        Self { census, records: Some(heard.records), tally, by_node: Vec::new(), module_records }
     }
 
     /// A side that was read whole from these servers, whose libraries were taken out of what was heard.
@@ -344,7 +378,7 @@ impl Reading<'_> {
     pub(super) async fn first_look(&self, data: &Dataset) -> Result<Side, CompareError> {
         let known = if self.view.is_everything() { data.census().await } else { None };
         if let Some(census) = known {
-            return Ok(Side::known(census));
+            return Ok(Side::known(census, data));
         }
         let hearing = self.options.whole(self.view, self.look_ms).fields_expired_before(self.look_ms);
         Ok(Side::heard(self.read(data, hearing).await?))
@@ -410,6 +444,11 @@ fn join(
         let found = fewest.filter(|_| !differing.is_empty()).unwrap_or(found.count());
         Functions { left: wanted.count(), right: found, equal, differing }
     });
+    let mut module_records = left.module_records;
+    for (name, records) in right.module_records {
+        let most = module_records.entry(name).or_default();
+        *most = records.max(*most);
+    }
     let streams = |census: &Census| census.by_type.get(&KeyType::Stream).map_or(0, |total| total.keys);
     let streams = streams(&left.census).max(streams(&right.census));
     let bits = left.census.buckets.bits().min(right.census.buckets.bits());
@@ -421,5 +460,6 @@ fn join(
         expired_fields: left.tally.expired_fields,
         left_out: left.tally,
         streams,
+        module_records,
     })
 }

@@ -138,7 +138,7 @@ pub async fn compare(
 
     let reading = Reading { view: &expected.view, options, look_ms, progress, cancel };
     let mut left = match &expected.census {
-        Some(census) => Side::known(census.clone()),
+        Some(census) => Side::known(census.clone(), expected.data),
         None => reading.first_look(expected.data).await?,
     };
     let difference = differing(&left, &right);

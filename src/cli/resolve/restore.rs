@@ -87,7 +87,10 @@ impl Resolver<'_> {
             return Ok(Misuse::usage(
                 "no target was given: `restore` writes only to the target named on the command line",
             )
-            .hint("add `--target-instance NAME|URL`, `--to-file PATH` or `--to-dir PATH`"));
+            .hint(match typed.undo {
+                true => "add `--target-instance NAME|URL`",
+                false => "add `--target-instance NAME|URL`, `--to-file PATH` or `--to-dir PATH`",
+            }));
         };
         Ok(self.instance_beside(typed, &named))
     }
@@ -97,7 +100,9 @@ impl Resolver<'_> {
         let id = id.rsplit('/').next().unwrap_or(id);
         let hint = match typed.undo {
             true => format!("`--target-instance {named}`"),
-            false => format!("to choose whose backup is restored: `--backup-id {named}/{id}`"),
+            false => format!(
+                "to write into this server: `--target-instance {named}`; to restore a backup of this server: `--backup-id {named}/{id}`"
+            ),
         };
         Misuse::usage("`restore` takes no `-i`: only `--target-instance` names the instance to write to").hint(hint)
     }

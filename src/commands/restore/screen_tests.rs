@@ -46,7 +46,7 @@ fn sides() -> Sides {
 
 #[test]
 fn the_screen_of_a_plan_that_goes_through() {
-    let lines = lines(line(Level::Ok, "empty", "the target is empty", None));
+    let lines = lines(line(Level::Ok, "empty", "the target holds no keys", None));
     let why = "the fastest possible method (`replica` is not possible: the target cannot load Valkey's RDB version 80, and would exit on it)";
     let made = Plan { lines, method: Some(Method::Restore), why: why.into(), methods: methods(0.4) };
     screens::check("restore-plan", |printer| plan(&made, &sides(), Status::Ok, Keys::Shown, printer));

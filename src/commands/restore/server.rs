@@ -55,6 +55,11 @@ async fn restore(
         }
         Err(error) => return Err(error),
     };
+    match &instance.safety {
+        SafetyBackup::Into(place) if planned.saves() => planned.plan.saves_into(Some(&place.location.to_string())),
+        SafetyBackup::Declined if planned.saves() => planned.plan.saves_into(None),
+        _ => {}
+    }
     let plan = &planned.plan;
     sides.planned(plan);
     let in_json = show::hidden(plan, context);
@@ -62,6 +67,7 @@ async fn restore(
     let not_done = |error| Ok(outcome(Status::Failed).field("result", ()).error(sides.not_done(error)));
     let foreseen = plan.foreseen().and(show::around(&planned.request.source));
     let table = show::plan(plan, sides, foreseen, context.keys, &context.printer);
+    let of_run = show::plan_of_run(plan, sides, foreseen, context.keys, &context.printer);
     // Who begins anew should know that there is something to go on with; a refusal says it in its hint.
     if plan.refusal().is_none()
         && let Some(line) = planned.resumes()
@@ -93,7 +99,7 @@ async fn restore(
         refused => return not_done(planned.why_not(refused, |refused| show::with_names(refused, context))?),
     };
     if warns {
-        context.printer.say(&table);
+        context.printer.say(&of_run);
     }
     planned.must_be_as_stored(watcher).await?;
     if planned.overwrites() {
@@ -125,7 +131,7 @@ async fn restore(
         (ended.report.status(), ended.report.sentence(&sides.backup, &sides.target, settings.options.proof));
     let status = ended.settle(&planned).and(show::around(&planned.request.source));
     text.extend(ended.proof.as_ref().and_then(proof::left_open));
-    let last = match ended.proof.as_ref().and_then(proof::sentence) {
+    let last = match ended.proof.as_ref().and_then(|found| proof::sentence(found, &planned.request.options.choices)) {
         Some(proof) => {
             text.push(verdict(&context.printer, own, &sentence));
             proof

@@ -81,16 +81,27 @@ fn table_of(plan: &Plan, keys: Keys) -> Table {
 
 /// The plan, line by line, and the verdict; `foreseen`: how the restore ends, as far as the plan knows.
 pub fn plan(plan: &Plan, sides: &Sides, foreseen: Status, keys: Keys, printer: &Printer) -> String {
+    let named = |about: &[FailedKey]| names(about, keys);
+    let (status, sentence) = plan.sentence(&sides.backup, &sides.target, foreseen, named);
+    let verdict = verdict(printer, status, &words::escape_lines(&sentence));
+    format!("{}\n\n{verdict}", tables(plan, keys, printer))
+}
+
+/// The plan of a restore that goes on: it is no verdict yet.
+pub fn plan_of_run(plan: &Plan, sides: &Sides, foreseen: Status, keys: Keys, printer: &Printer) -> String {
+    let (_, sentence) = plan.sentence(&sides.backup, &sides.target, foreseen, |about| names(about, keys));
+    let sentence = sentence.replacen(" would be restored ", " is restored ", 1);
+    format!("{}\n\nplan: {}", tables(plan, keys, printer), words::escape_lines(&sentence))
+}
+
+fn tables(plan: &Plan, keys: Keys, printer: &Printer) -> String {
     let mut methods = Table::new(&["method", "time", "why not"]).numbers(&[1]);
     for candidate in &plan.methods {
         let flag = candidate.flag.map(|flag| format!(" ({flag})")).unwrap_or_default();
         let against = candidate.against.as_deref().map(words::escape_lines).unwrap_or_default();
         methods.row([candidate.method.name().to_owned(), candidate.time(), against + &flag]);
     }
-    let named = |about: &[FailedKey]| names(about, keys);
-    let (status, sentence) = plan.sentence(&sides.backup, &sides.target, foreseen, named);
-    let verdict = verdict(printer, status, &words::escape_lines(&sentence));
-    format!("{}\n\n{}\n\n{verdict}", lines(plan, keys, printer), methods.render(printer))
+    format!("{}\n\n{}", lines(plan, keys, printer), methods.render(printer))
 }
 
 /// What was done, and what there is to say about single keys; the verdict is [`Report::sentence`].

@@ -130,7 +130,7 @@ fn answer(source: &Dataset, restored: &Restored, target: &Target, context: &Cont
             format!("; to load it: `redis-server --dir {} --dbfilename {name}`", folder.display())
         }
         Target::Folder(path) => format!(
-            "; to load it: `redis-server --dir {} --appendonly yes`, or without `--appendonly yes`",
+            "; to load it: `redis-server --dir {} --appendonly yes` (with `--appendonly no`, the server loads dump.rdb from the same folder)",
             path.display()
         ),
         Target::Stdout | Target::Server(_) => String::new(),

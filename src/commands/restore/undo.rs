@@ -27,7 +27,8 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     let Settings { server, state } = settings;
     let mut tried = replica::undo(&server.node, state, DEFAULT_PATIENCE, false).await;
     if let Err(unsure @ UndoError::NotSure { primary, .. }) = &tried {
-        let question = format!("{unsure}. This makes {} a primary: it stops replicating from {primary}.", server.node);
+        let question =
+            format!("{unsure}. `--undo` makes {} a primary, which stops replicating from {primary}.", server.node);
         confirm(context, &question).await?;
         tried = replica::undo(&server.node, state, DEFAULT_PATIENCE, true).await;
     }

@@ -178,6 +178,18 @@ fn verified(receipt: &Receipt) -> String {
 fn restored(receipt: &Receipt) -> String {
     let target = receipt.content["target"]["instance"].as_str().unwrap_or("?");
     let keys = receipt.content["restored"].as_u64().map(|keys| words::counted(keys, "key")).unwrap_or_default();
-    let proven = if receipt.content["proven"] == true { ", proven equal" } else { ", not proven" };
-    format!("{keys} into {}{proven}", words::escape(target.as_bytes()))
+    let number = |field: &str| receipt.content[field].as_u64().filter(|number| *number > 0);
+    let kept = number("kept").map(|kept| format!(", {} kept", words::count(kept))).unwrap_or_default();
+    let differ = number("differ").map(|keys| {
+        format!("; proof: {} {}", words::counted(keys, "key"), if keys == 1 { "differs" } else { "differ" })
+    });
+    let proven = match differ {
+        Some(differ) => differ,
+        None if receipt.content["proven"] == true => ", proven equal".to_owned(),
+        None => ", not proven".to_owned(),
+    };
+    let lost = [("lost", "key"), ("functions_lost", "function library")];
+    let lost =
+        lost.into_iter().filter_map(|(field, noun)| Some(format!("; {} lost", words::counted(number(field)?, noun))));
+    format!("{keys} into {}{kept}{proven}{}", words::escape(target.as_bytes()), lost.collect::<String>())
 }

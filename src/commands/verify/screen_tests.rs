@@ -75,6 +75,7 @@ fn the_screen_of_a_server_that_differs() {
         buckets: (4096, 812),
         look_ms: 0,
         streams: 0,
+        module_records: Default::default(),
         expired_fields: 0,
         left_out: Tally::default(),
     };

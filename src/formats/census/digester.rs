@@ -54,6 +54,12 @@ pub trait Sink {
     fn function(&mut self, _source: &[u8], _hash: u128) {}
     /// An aux field of the file.
     fn aux(&mut self, _name: &[u8], _value: &[u8]) {}
+    /// Whether records of modules that belong to no key are told.
+    fn wants_module_aux(&self) -> bool {
+        false
+    }
+    /// Such a record: the id of the module's type, and the record's bytes.
+    fn module_aux(&mut self, _module: u64, _raw: &[u8]) {}
     /// True when there is no point in going on.
     fn stopped(&self) -> bool {
         false
@@ -76,6 +82,13 @@ impl<A: Sink, B: Sink> Sink for (A, B) {
         self.0.aux(name, value);
         self.1.aux(name, value);
     }
+    fn wants_module_aux(&self) -> bool {
+        self.0.wants_module_aux() || self.1.wants_module_aux()
+    }
+    fn module_aux(&mut self, module: u64, raw: &[u8]) {
+        self.0.module_aux(module, raw);
+        self.1.module_aux(module, raw);
+    }
     fn stopped(&self) -> bool {
         self.0.stopped() || self.1.stopped()
     }
@@ -93,6 +106,12 @@ impl<S: Sink> Sink for &mut S {
     }
     fn aux(&mut self, name: &[u8], value: &[u8]) {
         (**self).aux(name, value);
+    }
+    fn wants_module_aux(&self) -> bool {
+        (**self).wants_module_aux()
+    }
+    fn module_aux(&mut self, module: u64, raw: &[u8]) {
+        (**self).module_aux(module, raw);
     }
     fn stopped(&self) -> bool {
         (**self).stopped()
@@ -257,6 +276,14 @@ impl<S: Sink, C: Choice> Visit for Digester<S, C> {
             self.fields_expired_before = seconds.and_then(end_of_second).or(self.fields_expired_before);
         }
         self.sink.aux(name, value);
+    }
+
+    fn wants_module_aux(&self) -> bool {
+        self.sink.wants_module_aux()
+    }
+
+    fn module_aux(&mut self, module: u64, _when: u64, raw: &[u8]) {
+        self.sink.module_aux(module, raw);
     }
 
     fn function(&mut self, source: &[u8]) {

@@ -150,8 +150,12 @@ pub enum Hint {
     /// What the target holds may stay, be overwritten, or be removed: `plan::OVER_OTHER_KEYS` and the like, or the one flag of a
     /// refused plan that goes ahead all the same.
     GoAhead(&'static str),
-    /// A replica is no target: its primary is.
-    IntoPrimary,
+    /// A library of the target may stay or be overwritten.
+    OverLibraries,
+    /// Several things stand against a restore, and no remedy of one helps against another.
+    EachBlocks,
+    /// A replica is no target: its primary is; host and port of that.
+    IntoPrimary(String),
     /// Another method is there that brings the backup over: its name.
     OtherMethod(&'static str),
     /// No other method brings all of the backup over.

@@ -106,7 +106,7 @@ impl Counts {
         part(self.different, others("different", "different (other clients wrote meanwhile)"));
         part(self.extra, "that are not in the backup");
         part(announced.missing, "missing as reported above");
-        part(announced.different, "different as reported above");
+        part(announced.different, "different as announced (kept, lost in part or rebuilt)");
         if !self.functions {
             parts.push("other functions".to_owned());
         }
@@ -193,7 +193,10 @@ mod tests {
         let announced = Announced { missing: 2, different: 1, unseen: 0 };
         let announced = Counts { announced, ..found(0, 0, 0) };
         assert_eq!(announced.status(), Status::Warning);
-        assert_eq!(announced.sentence(), "proof: 2 missing as reported above, 1 different as reported above, 9 equal");
+        assert_eq!(
+            announced.sentence(),
+            "proof: 2 missing as reported above, 1 different as announced (kept, lost in part or rebuilt), 9 equal"
+        );
         let announced = Announced { unseen: 2, ..Announced::default() };
         let announced = Counts { announced, ..found(0, 0, 0) };
         assert_eq!(announced.status(), Status::Warning);

@@ -256,9 +256,14 @@ impl BackupFacts {
         Dialect::of_footer(self.rdb_version)
     }
 
-    /// Names of the modules whose values are in it. Vector sets are part of Redis 8, and not named here.
+    /// Keys that are restored, by type name: those that were chosen and have not expired where all of it was read, else all.
+    pub fn restored_by_type(&self) -> &BTreeMap<String, u64> {
+        self.survey.as_ref().map_or(&self.by_type, |survey| &survey.wanted_by_type)
+    }
+
+    /// Names of the types of modules among what is restored. Vector sets are part of Redis 8, and not named here.
     pub fn modules(&self) -> BTreeSet<&str> {
-        self.by_type.keys().filter_map(|name| name.strip_prefix("module:")).collect()
+        self.restored_by_type().keys().filter_map(|name| name.strip_prefix("module:")).collect()
     }
 }
 

@@ -24,7 +24,7 @@ pub fn too_long(backup: &BackupFacts, target: &TargetFacts) -> Option<String> {
 pub fn longest_value(backup: &BackupFacts, target: &TargetFacts, fed: bool) -> Option<Line> {
     let (length, key) = backup.survey.as_ref()?.longest_string.as_ref()?;
     let Some(text) = too_long(backup, target) else {
-        return Some(Line::ok("longest_value", format!("the longest string has {}", bytes(*length))));
+        return Some(Line::ok("longest_value", format!("the longest string takes {} in the RDB", bytes(*length))));
     };
     if fed {
         let text = format!(
@@ -70,7 +70,7 @@ pub fn memory(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> 
         } else {
             Line::warning("target_too_small", text)
         };
-        lines.push(line.fix(format!("CONFIG SET maxmemory {}", with_room(needed))));
+        lines.push(line.fix(format!("CONFIG SET maxmemory {}", in_mb(with_room(needed)))));
     }
     match (target.host_memory, target.host_free) {
         (Some(total), _) if needed > total => {
@@ -138,14 +138,22 @@ fn with_room(needed: u64) -> u64 {
     needed.next_multiple_of(1 << 20) * 11 / 10
 }
 
+/// A limit of memory as `CONFIG SET` takes it, and people read it.
+pub fn in_mb(bytes: u64) -> String {
+    format!("{}mb", bytes.div_ceil(1 << 20))
+}
+
+/// About so many bytes a key takes beside its value.
+const BESIDE: u64 = 50;
+
 /// Bytes of memory that the wanted part of the backup took where it came from.
 fn data_bytes(backup: &BackupFacts) -> Option<u64> {
     let all = backup.used_memory?;
-    let (Some(survey), Some(bytes)) = (&backup.survey, backup.raw_bytes.filter(|bytes| *bytes > 0)) else {
-        return Some(all);
-    };
-    if survey.left_out + survey.expired == 0 {
+    let Some(survey) = &backup.survey else { return Some(all) };
+    if survey.left_out + survey.expired == 0 || survey.keys == 0 {
         return Some(all);
     }
-    Some((all as f64 * (survey.wanted_bytes as f64 / bytes as f64).min(1.0)) as u64)
+    let part =
+        (survey.wanted_bytes + survey.wanted * BESIDE) as f64 / (survey.value_bytes + survey.keys * BESIDE) as f64;
+    Some((all as f64 * part.min(1.0)) as u64)
 }

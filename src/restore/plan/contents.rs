@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Level, Line, NOTHING_CHOSEN, OVER_SAME_NAMES};
+use crate::census::Selection;
 use crate::figures::{count, counted};
 use crate::rdb::OddityKind;
 use crate::rdb::types::Kind;
@@ -148,7 +149,7 @@ pub(super) fn vector_sets_lost(backup: &BackupFacts, target: &TargetFacts) -> Op
         true => backup.server.strip_prefix("redis ").map_or((0, 0, 0), version_numbers),
         false => NEWEST_VECTOR_SETS,
     };
-    let keys = backup.by_type.get("vectorset").copied()?;
+    let keys = backup.restored_by_type().get("vectorset").copied()?;
     (!TargetFormat::of(&target.server).takes_vector_sets_of(source)).then_some(keys)
 }
 
@@ -184,7 +185,7 @@ pub fn modules(backup: &BackupFacts, target: &TargetFacts, options: &Options) ->
     };
     let missing = of(Has::No);
     if !missing.is_empty() {
-        let keys = missing.iter().filter_map(|name| backup.by_type.get(&format!("module:{name}"))).sum();
+        let keys = missing.iter().filter_map(|name| backup.restored_by_type().get(&format!("module:{name}"))).sum();
         let text = format!("{}: values of modules (types `{}`), and {has}", counted(keys, "key"), missing.join("`, `"));
         lines.push(Line::new(level, "module_missing", text).flag("--accept-loss"));
     }
@@ -192,7 +193,7 @@ pub fn modules(backup: &BackupFacts, target: &TargetFacts, options: &Options) ->
         |name: &&str| !backup.has_values_of_a_server() && !survives_malformed(name) && !missing.contains(name);
     let risks: Vec<&str> = backup.modules().into_iter().filter(is_risk).collect();
     if !risks.is_empty() {
-        let keys = risks.iter().filter_map(|name| backup.by_type.get(&format!("module:{name}"))).sum();
+        let keys = risks.iter().filter_map(|name| backup.restored_by_type().get(&format!("module:{name}"))).sum();
         let text = format!("{} (types `{}`): {}", counted(keys, "key"), risks.join("`, `"), Loss::Untrusted.words());
         lines.push(Line::new(level, "module_untrusted", text).flag("--accept-loss"));
     }
@@ -250,7 +251,7 @@ pub fn functions(backup: &BackupFacts, target: &TargetFacts, options: &Options, 
     if !format.has_functions() {
         let level = if options.accept_loss { Level::Warning } else { Level::Refused };
         return Some(
-            Line::new(level, "functions_lost", format!("{n}: the target does not support functions"))
+            Line::new(level, "functions_lost", format!("{n} lost: the target does not support functions"))
                 .flag("--accept-loss"),
         );
     }
@@ -263,7 +264,9 @@ pub fn functions(backup: &BackupFacts, target: &TargetFacts, options: &Options, 
     if there.is_empty() || options.existing == Existing::ReplaceAll {
         return Some(Line::ok(FUNCTIONS, format!("{n} loaded first")));
     }
-    let same = backup.survey.as_ref().map(|survey| survey.functions.intersection(there).count() as u64);
+    let taken: Vec<&str> =
+        backup.survey.iter().flat_map(|survey| survey.functions.intersection(there)).map(String::as_str).collect();
+    let same = backup.survey.as_ref().map(|_| taken.len() as u64);
     Some(match (options.existing, same) {
         (_, Some(0)) => Line::ok(FUNCTIONS, format!("{n} loaded first; none of these names is taken")),
         (Existing::Replace, _) => {
@@ -274,11 +277,18 @@ pub fn functions(backup: &BackupFacts, target: &TargetFacts, options: &Options, 
         }
         (Existing::Skip, _) => Line::ok(FUNCTIONS, format!("{n} loaded first; those of the same name stay")),
         _ if options.resume => Line::ok(FUNCTIONS, format!("{n} loaded first")),
-        (_, Some(same)) => Line::refused(
-            "functions_exist",
-            format!("the backup has {n}, and the target has {} of the same name", count(same)),
-        )
-        .flag(OVER_SAME_NAMES),
+        (_, Some(same)) => {
+            let (library, are) = if same == 1 { ("library", "is") } else { ("libraries", "are") };
+            let names = taken.iter().take(3).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            let more = if same > 3 { ", …" } else { "" };
+            let text = format!("function {library} {names}{more} {are} in the backup and in the target");
+            let line = Line::refused("functions_exist", text).flag(OVER_SAME_NAMES);
+            // What an emptied target has left may be all that stands in the way.
+            match taken[..] {
+                [name] if target.keys() == 0 => line.fix(format!("FUNCTION DELETE {name}")),
+                _ => line,
+            }
+        }
         (_, None) => Line::refused("functions_exist", format!("the backup has {n}, and the target has some already"))
             .flag(OVER_SAME_NAMES),
     })
@@ -339,13 +349,21 @@ pub fn nothing_chosen(backup: &BackupFacts, options: &Options) -> Option<Line> {
                 && choice.databases.iter().all(|number| !backup.databases.contains_key(number)),
         ),
     };
-    (none && keys > 0).then(|| Line::refused(NOTHING_CHOSEN, chosen_none(keys)))
+    (none && keys > 0).then(|| Line::refused(NOTHING_CHOSEN, chosen_none(keys, &options.choices.selection)))
 }
 
 /// That none of so many keys of a backup is what was chosen, as part of a sentence.
-pub fn chosen_none(keys: u64) -> String {
-    let keys = counted(keys, "key");
-    format!("the backup has {keys}, but none matches `--keys`, `--exclude`, `--db` and `--type`")
+pub fn chosen_none(keys: u64, selection: &Selection) -> String {
+    let typed = [
+        ("--keys", !selection.keys.is_empty()),
+        ("--exclude", !selection.exclude.is_empty()),
+        ("--db", !selection.databases.is_empty()),
+        ("--type", !selection.types.is_empty()),
+    ];
+    let typed: Vec<String> =
+        typed.into_iter().filter(|(_, is_typed)| *is_typed).map(|(name, _)| format!("`{name}`")).collect();
+    let what = if typed.is_empty() { "the choice".to_owned() } else { typed.join(" and ") };
+    format!("the backup has {}, but none matches {what}", counted(keys, "key"))
 }
 
 /// Databases against what the target has.

@@ -195,7 +195,7 @@ fn against_feeding(
         return plain("the backup has several shards, and a server loads one file");
     }
     if options.resume {
-        return plain("`replica` cannot resume");
+        return plain("an interrupted restore can be resumed only by method `restore` or `commands`");
     }
     if options.rate.is_some() {
         return plain("the target serves no clients while it loads, and `--rate` would prolong that");

@@ -32,6 +32,8 @@ pub fn needs_survey(backup: &BackupFacts, target: &TargetFacts, options: &Option
         Some(records) => !records.is_empty(),
         None => !backup.source_modules.iter().all(|name| is_part_of_server(name)),
     };
+    // Whether values of modules are among the chosen keys.
+    let chosen_of_modules = !options.choices.selection.is_everything() && !backup.modules().is_empty();
     // How many of its keys would be dead on arrival.
     let is_ahead = target.clock.unwrap_or_default().is_off().is_some_and(|(_, is_ahead)| is_ahead);
     let dies = is_ahead && options.choices.ttl != Ttl::Strip && backup.expires() != Some(0);
@@ -50,6 +52,7 @@ pub fn needs_survey(backup: &BackupFacts, target: &TargetFacts, options: &Option
         names_matter,
         lost,
         module_data,
+        chosen_of_modules,
     ];
     backup.survey.is_none() && read.contains(&true)
 }

@@ -12,6 +12,17 @@ pub(super) const RIGHTS: &str = "rights";
 
 /// The commands that a method sends for this backup.
 pub fn needed(method: Method, backup: &BackupFacts, target: &TargetFacts, options: &Options) -> Vec<&'static Sent> {
+    needed_with(method, backup, target, options, true)
+}
+
+/// The same; `libraries`: with those that function libraries are loaded by.
+fn needed_with(
+    method: Method,
+    backup: &BackupFacts,
+    target: &TargetFacts,
+    options: &Options,
+    libraries: bool,
+) -> Vec<&'static Sent> {
     let format = TargetFormat::of(&target.server);
     let by_key = method != Method::Replica;
     let all_typed = method == Method::Commands;
@@ -22,11 +33,8 @@ pub fn needed(method: Method, backup: &BackupFacts, target: &TargetFacts, option
         all_typed && (backup.by_type.is_empty() || backup.by_type.contains_key(name))
             || survey.is_some_and(|survey| survey.types_by_commands.iter().any(|other| other.to_string() == name))
     };
-    // With `--accept-loss` libraries that cannot be loaded are left out.
-    let functions = backup.functions > 0
-        && options.choices.selection.is_everything()
-        && format.has_functions()
-        && !options.accept_loss;
+    let functions =
+        backup.functions > 0 && options.choices.selection.is_everything() && format.has_functions() && libraries;
     let tried = functions && !options.resume && !backup.only_once;
     let is_needed = |command: &&Sent| match command.when {
         When::Always => by_key,
@@ -47,7 +55,9 @@ pub fn needed(method: Method, backup: &BackupFacts, target: &TargetFacts, option
 /// What stands against a method: the first command that the target has not, or that our user may not use.
 pub fn against(method: Method, backup: &BackupFacts, target: &TargetFacts, options: &Options) -> Option<String> {
     let needed = needed(method, backup, target, options);
-    let containers: Vec<&str> = needed.iter().map(|command| command.container()).collect();
+    // With `--accept-loss` libraries that cannot be loaded are left out: by a server that has not the commands, not by one that refuses them.
+    let there = needed_with(method, backup, target, options, !options.accept_loss);
+    let containers: Vec<&str> = there.iter().map(|command| command.container()).collect();
     if let Some(name) = target.lacks(&containers) {
         return Some(no_command(name));
     }
@@ -56,13 +66,21 @@ pub fn against(method: Method, backup: &BackupFacts, target: &TargetFacts, optio
         return Some(format!("{} may not run {}", user(target), command.name.replace('|', " ").to_uppercase()));
     }
     match keys_covered(&needed, target, options) {
-        Covered::No(patterns) => Some(format!("{} may write only to keys that match `{patterns}`", user(target))),
+        Covered::No(patterns) => Some(format!("{} may write only to {}", user(target), matching(patterns))),
         Covered::All | Covered::Unclear(_) => None,
     }
 }
 
 fn no_command(name: &str) -> String {
     format!("the target has no command `{}`: it was renamed or disabled", name.to_uppercase())
+}
+
+/// The keys that match patterns, which are empty where the server does not tell them.
+fn matching(patterns: &str) -> String {
+    match patterns {
+        "" => "some keys".to_owned(),
+        patterns => format!("keys that match `{patterns}`"),
+    }
 }
 
 /// Whether the patterns of our user's keys hold all that is written.
@@ -78,7 +96,10 @@ enum Covered<'a> {
 const TEMPORARY: &str = "{*}redis-ops:*";
 
 fn keys_covered<'a>(needed: &[&Sent], target: &'a TargetFacts, options: &Options) -> Covered<'a> {
-    let Some(patterns) = target.key_patterns.as_deref() else { return Covered::All };
+    let told = target.key_patterns.as_deref();
+    if told.is_none() && target.keys_refused.is_none() {
+        return Covered::All;
+    }
     let is_refused = match &target.keys_refused {
         Some(refused) => needed.iter().any(|command| refused.iter().any(|name| name == command.name)),
         // It has no patterns but such for reading and writing.
@@ -87,6 +108,9 @@ fn keys_covered<'a>(needed: &[&Sent], target: &'a TargetFacts, options: &Options
     if !is_refused {
         return Covered::All;
     }
+    let Some(patterns) = told else {
+        return if options.choices.selection.keys.is_empty() { Covered::No("") } else { Covered::Unclear("") };
+    };
     // `~p` is for reading and writing, `%R~p` and `%W~p` (7.0) for one of them.
     let rules = |letter: char| -> Vec<Glob> {
         let rules = patterns.split(' ').filter_map(|rule| rule.split_once('~'));
@@ -140,17 +164,18 @@ pub fn rights(backup: &BackupFacts, target: &TargetFacts, options: &Options, cho
     if !missing.is_empty() {
         let rules = missing.iter().map(|name| format!("+{name}")).collect::<Vec<_>>().join(" ");
         let text = format!("{user} lacks permissions: the ACL rules `{rules}` are missing");
-        return Line::refused("permission_denied", text).fix(format!("ACL SETUSER {name} {rules}"));
+        // Who has them is granted nothing by that.
+        let keys = if matches!(keys_covered(&needed, target, options), Covered::No(_)) { " ~*" } else { "" };
+        return Line::refused("permission_denied", text).fix(format!("ACL SETUSER {name} {rules}{keys}"));
     }
     match keys_covered(&needed, target, options) {
         Covered::No(patterns) => {
-            let text = format!("{user} may write only to keys that match `{patterns}`: other keys would fail");
+            let text = format!("{user} may write only to {}: other keys would fail", matching(patterns));
             return Line::refused("permission_denied", text).fix(format!("ACL SETUSER {name} ~*"));
         }
         Covered::Unclear(patterns) => {
-            let text = format!(
-                "{user} may write only to keys that match `{patterns}`: other keys that `--keys` selects would fail"
-            );
+            let text =
+                format!("{user} may write only to {}: other keys that `--keys` selects would fail", matching(patterns));
             return Line::warning(RIGHTS, text);
         }
         Covered::All => {}
@@ -159,8 +184,8 @@ pub fn rights(backup: &BackupFacts, target: &TargetFacts, options: &Options, cho
         Some(_) => Line::ok(RIGHTS, format!("{user} has the necessary permissions")),
         // Who may not ask for rights may seldom use a command of administration.
         None if method == Method::Replica => {
-            Line::warning(RIGHTS, format!("could not tell whether {user} may run `REPLICAOF`"))
+            Line::warning(RIGHTS, format!("whether {user} may run `REPLICAOF` is unknown"))
         }
-        None => Line::unknown(RIGHTS, format!("could not tell what {user} may do")),
+        None => Line::unknown(RIGHTS, format!("what {user} may do is unknown: this restore may fail")),
     }
 }

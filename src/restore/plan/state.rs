@@ -113,9 +113,10 @@ pub fn existing_keys(target: &TargetFacts, options: &Options) -> Option<Line> {
     Some(match (keys, options.existing) {
         (0, _) if libraries + target.indexes > 0 => {
             let beside = beside_keys(libraries, target.indexes);
-            Line::ok("empty", format!("the target holds no key; its {beside} stay"))
+            let stay = if libraries + target.indexes == 1 { "stays" } else { "stay" };
+            Line::ok("empty", format!("the target holds no keys; its {beside} {stay} unless the backup has the same"))
         }
-        (0, _) => Line::ok("empty", "the target is empty"),
+        (0, _) => Line::ok("empty", "the target holds no keys"),
         (_, Existing::ReplaceAll) => {
             Line::warning("replace_all", format!("{holds}: everything in the target is deleted first"))
         }
@@ -142,7 +143,8 @@ pub fn commands(target: &TargetFacts, options: &Options, fed: bool) -> Option<Li
     };
     let Some(missing) = target.lacks(needed) else {
         return (!target.tells_commands).then(|| {
-            let text = "could not tell which commands the target has: it does not answer `COMMAND INFO`";
+            let user = rights::user(target);
+            let text = format!("{user} may not run `COMMAND INFO`: which commands the target has is unknown");
             Line::unknown("commands", text)
         });
     };
@@ -256,7 +258,7 @@ fn sentinel(target: &TargetFacts) -> Option<Line> {
         None => Some(Line::unknown(
             "sentinel",
             format!(
-                "could not tell whether a Sentinel watches the target: {} may not run `CLIENT LIST`",
+                "{} may not run `CLIENT LIST`: whether a Sentinel watches the target is unknown",
                 rights::user(target)
             ),
         )),
@@ -264,7 +266,12 @@ fn sentinel(target: &TargetFacts) -> Option<Line> {
 }
 
 /// What it means for others that the target loads the file itself.
-pub fn while_it_loads(backup: &BackupFacts, target: &TargetFacts, methods: &[Candidate]) -> Vec<Line> {
+pub fn while_it_loads(
+    backup: &BackupFacts,
+    target: &TargetFacts,
+    options: &Options,
+    methods: &[Candidate],
+) -> Vec<Line> {
     let seconds = methods.iter().find(|candidate| candidate.method == Method::Replica);
     let about = |seconds: Option<f64>| match seconds {
         None => String::new(),
@@ -274,10 +281,12 @@ pub fn while_it_loads(backup: &BackupFacts, target: &TargetFacts, methods: &[Can
     let mut lines = Vec::new();
     if backup.survey.is_none() {
         let reading = about(seconds.and_then(|candidate| candidate.verify_seconds));
-        lines.push(Line::ok(
-            "verified_first",
-            format!("the whole backup is read and verified first,{reading}").trim_end_matches(',').to_owned(),
-        ));
+        let skip = match options.skip_verify {
+            true => " (method `replica` always does this: `--skip-verify` has no effect)",
+            false => "",
+        };
+        let reading = reading.replace(" for ", " in ");
+        lines.push(Line::ok("verified_first", format!("the whole backup is read and verified first{reading}{skip}")));
     }
     let loading = about(seconds.and_then(|candidate| candidate.seconds));
     let keeps = match choose_load(&Facts::of(target), &Content::of(backup, target)) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     ALONE, Candidate, Level, Line, NOTHING_CHOSEN, Plan, TOLD_BY_THE_REPORT, VERIFIED_BAD, clock, contents, expiries,
-    state, to_disk,
+    rights, state, to_disk,
 };
 use crate::explain::Status;
 use crate::figures::span;
@@ -33,6 +33,10 @@ impl Plan {
             None => {}
         }
         let is_told = |line: &Line| contents::LOSSES.contains(&line.code) || TOLD_BY_THE_REPORT.contains(&line.code);
+        // What may fail at its first command is not promised.
+        if self.lines.iter().any(|line| line.code == rights::RIGHTS && line.level == Level::Unknown) {
+            return Status::Unknown;
+        }
         let mut warnings = self.lines.iter().filter(|line| line.level == Level::Warning);
         if warnings.any(is_told) || self.is_doubted() || self.cannot_be_proven() { Status::Warning } else { Status::Ok }
     }
@@ -104,6 +108,7 @@ impl Plan {
             (None, None) => no(&self.why),
             (None, Some(method)) => {
                 let warned = match foreseen {
+                    Status::Unknown => ", or fails: what this user may do is unknown",
                     Status::Warning if self.changes_data() => "; some data would differ from the backup: see above",
                     Status::Warning => "; with warnings: see above",
                     _ => "",

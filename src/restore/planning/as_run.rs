@@ -14,7 +14,7 @@ impl Planned {
         match at_work(&mut connection).await {
             AtWork::Nobody => {}
             AtWork::From(address) => self.plan.is_locked(&address),
-            AtWork::Unknown => self.plan.may_be_locked(),
+            AtWork::Unknown => self.plan.may_be_locked(&self.target),
         }
         if let Some(address) = self.request.local.listen
             && self.request.options.method == Asked::Only(Method::Replica)

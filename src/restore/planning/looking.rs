@@ -12,6 +12,7 @@ use crate::restore::choices::Ttl;
 use crate::restore::conflicts::{self, ConflictsError};
 use crate::restore::facts::{BackupFacts, Expiries, Origin, TargetFacts};
 use crate::restore::functions;
+use crate::restore::journal::Journal;
 use crate::restore::options::{Asked, Existing, Method, Options};
 use crate::restore::plan::{self, Plan};
 use crate::restore::preflight;
@@ -47,8 +48,13 @@ impl Looking<'_> {
 
         // A target with data is not touched before the whole backup was read; an empty one is written to in the same pass.
         let verify = !options.skip_verify && holds_data(&first, options) && !options.resume && !only_plan;
+        // Nobody waits for a whole backup to be read to hear that there is nothing to go on with.
+        let (state, backup) = (self.request.local.state.clone(), facts.name.clone());
+        let goes_on = !options.resume || blocking::run(move || Journal::knows(&state, &backup)).await;
         if facts.only_once {
             self.must_do_in_one_pass(&facts, &first, verify)?;
+        } else if !goes_on {
+            // What is refused needs no survey.
         } else if verify || plan::needs_survey(&facts, &first, options) || *only_plan && chooses(options) {
             (facts, seconds) = self.survey(facts, &first).await?;
         } else if *only_plan {

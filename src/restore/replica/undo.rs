@@ -105,7 +105,7 @@ pub enum UndoError {
     },
     /// It may have been left by a restore, and may as well be a replica of somebody who is away.
     #[error(
-        "{target} is a replica of {primary}, which it never reached, and an interrupted restore may not be the reason"
+        "{target} is a replica of {primary} and has never reached that primary. Either an interrupted restore left it so, or it is an ordinary replica whose primary is down: redis-ops cannot tell"
     )]
     NotSure {
         /// Name of the server, without secrets.

@@ -18,7 +18,7 @@ pub enum RunError {
     Command(#[from] CommandError),
     /// There is nothing to go on with.
     #[error(
-        "nothing to resume: this machine knows no interrupted restore of this backup into this target with these options; a restore that was completed since ends earlier ones"
+        "nothing to resume: no interrupted restore of this backup into this target with the same options is recorded on this machine (the record is removed when a later restore completes)"
     )]
     NothingToResume,
     /// One with other choices is known.

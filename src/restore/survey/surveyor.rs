@@ -59,6 +59,7 @@ pub struct Surveyor {
     /// Servers leave the key out if it has no element.
     vanishes: bool,
     by_type: BTreeMap<KeyType, u64>,
+    wanted_by_type: BTreeMap<KeyType, u64>,
     /// Bytes of the string that is being read, unpacked; only where commands write it.
     unpacked: Option<u64>,
     /// Looks for what no server would have written: only in files of others.
@@ -105,6 +106,7 @@ impl Surveyor {
             loses_expiry: None,
             vanishes: false,
             by_type: BTreeMap::new(),
+            wanted_by_type: BTreeMap::new(),
             unpacked: None,
             keys_seen: None,
             wanted_seen: None,
@@ -176,7 +178,9 @@ impl Surveyor {
             }
             self.survey.repeated = repeated;
         }
-        self.survey.by_type = self.by_type.iter().map(|(name, keys)| (name.to_string(), *keys)).collect();
+        let named =
+            |types: &BTreeMap<KeyType, u64>| types.iter().map(|(name, keys)| (name.to_string(), *keys)).collect();
+        (self.survey.by_type, self.survey.wanted_by_type) = (named(&self.by_type), named(&self.wanted_by_type));
         self.survey
     }
 

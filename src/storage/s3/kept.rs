@@ -18,6 +18,8 @@ pub(super) const TRIES: u32 = 3;
 const UNKNOWN: u8 = 0;
 const MD5: u8 = 1;
 const NOTHING: u8 = 2;
+/// One was twice another MD5 than that of the bytes.
+const DOUBTED: u8 = 3;
 
 /// What is known of a store's ETags.
 #[derive(Debug)]
@@ -45,6 +47,21 @@ impl ETags {
     /// Whether they may say something.
     pub(super) fn may_tell(&self) -> bool {
         self.0.load(Ordering::Relaxed) != NOTHING
+    }
+
+    /// The ETag of bytes that were sent twice was another MD5 both times: damage, or ETags of another kind. The next that is right tells.
+    pub(super) fn doubt(&self) {
+        let _ = self.0.compare_exchange(UNKNOWN, DOUBTED, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// Whether nobody has sent bytes twice yet to learn how they are made.
+    pub(super) fn are_unknown(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == UNKNOWN
+    }
+
+    /// Whether one has been the MD5 of bytes that were ours.
+    pub(super) fn are_of_bytes(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == MD5
     }
 
     /// The store keeps the bytes, and has said another MD5 of them: its ETags are something else.

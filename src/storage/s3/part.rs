@@ -17,6 +17,14 @@ use crate::blocking;
 /// Up to here a buffer grows as it needs to, bytes; beyond, it gets room for a whole part at once.
 const SMALL: usize = 512 << 10;
 
+/// A part that the store has taken.
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub(super) part: CompletedPart,
+    /// Its ETag is another MD5 than that of its bytes, and the store may make those of parts otherwise.
+    pub(super) is_doubted: bool,
+}
+
 /// Where the bytes of a part wait until it is full.
 pub(super) enum Part {
     Memory(BytesMut),
@@ -65,7 +73,7 @@ impl Part {
         full_key: String,
         upload_id: String,
         number: i32,
-    ) -> Result<CompletedPart, StorageError> {
+    ) -> Result<Sent, StorageError> {
         let inner = &s3.inner;
         let (memory, spool) = match self {
             Self::Memory(buffer) => (buffer.freeze(), None),
@@ -116,16 +124,18 @@ impl Part {
                     continue;
                 }
                 // A store may have ETags of its own for parts. If it is the MD5 next time, the part was damaged.
-                Said::Unclear if attempt == 0 => continue,
-                Said::Unclear => inner.part_e_tags.say_nothing(),
+                Said::Unclear if attempt == 0 && inner.part_e_tags.are_unknown() => continue,
+                Said::Unclear => inner.part_e_tags.doubt(),
                 Said::Same | Said::Nothing => {}
             }
+            let is_doubted = said == Said::Unclear;
             // The checksum is named only if the store has taken note of it: one that has not may refuse to hear of it.
-            return Ok(CompletedPart::builder()
+            let part = CompletedPart::builder()
                 .part_number(number)
                 .set_e_tag(sent.e_tag)
                 .set_checksum_crc32(sent.checksum_crc32)
-                .build());
+                .build();
+            return Ok(Sent { part, is_doubted });
         }
         Err(kept::damaged(&full_key))
     }

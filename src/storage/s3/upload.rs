@@ -11,8 +11,10 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::errors::{Op, is_conflict, is_not_implemented, is_unreadable};
+use super::kept;
 use super::pace::{Purpose, Trouble};
-use super::part::Part;
+
+use super::part::{Part, Sent};
 use super::whose::{self, Whose, Written};
 use super::{CONFLICT_PAUSE, CONFLICTS, Head, S3, StorageError, list};
 use crate::storage::{Expected, PartSizes, Upload};
@@ -35,8 +37,10 @@ pub(super) struct PartUpload {
     length: u64,
     spooled: bool,
     sent: u64,
-    sending: JoinSet<Result<CompletedPart, StorageError>>,
+    sending: JoinSet<Result<Sent, StorageError>>,
     done: Vec<CompletedPart>,
+    /// The ETag of some part is not the MD5 of its bytes.
+    has_doubted: bool,
     failed: bool,
 }
 
@@ -57,6 +61,7 @@ impl PartUpload {
             sent: 0,
             sending: JoinSet::new(),
             done: Vec::new(),
+            has_doubted: false,
             failed: false,
         }
     }
@@ -107,7 +112,11 @@ impl PartUpload {
 
     async fn wait(&mut self) -> Result<(), StorageError> {
         match self.sending.join_next().await {
-            Some(Ok(part)) => self.done.push(part?),
+            Some(Ok(sent)) => {
+                let Sent { part, is_doubted } = sent?;
+                self.done.push(part);
+                self.has_doubted |= is_doubted;
+            }
             Some(Err(error)) => return Err(StorageError::other(error.to_string())),
             None => {}
         }
@@ -191,6 +200,10 @@ impl PartUpload {
             }
             while !self.sending.is_empty() {
                 self.wait().await?;
+            }
+            // Another part has told since that this store makes the ETags of parts of their bytes.
+            if self.has_doubted && self.s3.inner.part_e_tags.are_of_bytes() {
+                return Err(kept::damaged(&self.full_key));
             }
             self.done.sort_by_key(|part| part.part_number);
             self.join_parts().await?;
@@ -354,7 +367,7 @@ fn is_replaced(word: Option<&String>, head: &Head) -> bool {
 
 /// Waits for the parts in flight: a store that is still writing one when the upload is aborted may keep it for ever. But not for
 /// long: an upload is given up for a reason.
-async fn settle(sending: &mut JoinSet<Result<CompletedPart, StorageError>>) {
+async fn settle(sending: &mut JoinSet<Result<Sent, StorageError>>) {
     let all = async { while sending.join_next().await.is_some() {} };
     if timeout(SETTLING, all).await.is_err() {
         sending.shutdown().await;

@@ -97,7 +97,12 @@ fn the_question_names_both_sides_and_waits_while_the_name_is_typed_slowly() {
     terminal.press("\n");
     let (code, shown) = terminal.end();
     assert_eq!(code, 0, "{shown}");
-    assert!(flat(&shown).contains("to undo the restore: `redis-ops restore "), "{shown}");
+    assert!(
+        flat(&shown).contains(
+            "this command undoes the restore, and deletes everything written to the target since: `redis-ops restore "
+        ),
+        "{shown}"
+    );
     assert_eq!(two.target.ok(&["DBSIZE"]), "500");
 }
 
@@ -179,7 +184,7 @@ fn plans_refusals_and_answers_name_the_backup_and_the_target() {
     assert_eq!(safety["instance"], "redis-staging", "{answer}");
     let command = safety["command"].as_str().expect("a command");
     assert!(command.contains(safety["id"].as_str().expect("an id")), "{answer}");
-    assert!(run.stderr.contains(&format!("to undo the restore: `{command}`")), "{}", run.stderr);
+    assert!(run.stderr.contains(&format!("everything written to the target since: `{command}`")), "{}", run.stderr);
 
     let run = two.restore(&["--replace-all", "--yes", "--no-proof"]).run();
     let text = flat(run.text());
@@ -219,7 +224,12 @@ fn functions_are_deleted_only_after_a_question_and_a_safety_backup() {
     terminal.press("redis-staging\n");
     let (code, shown) = terminal.end();
     assert_eq!(code, 0, "{shown}");
-    assert!(flat(&shown).contains("to undo the restore: `redis-ops restore "), "{shown}");
+    assert!(
+        flat(&shown).contains(
+            "this command undoes the restore, and deletes everything written to the target since: `redis-ops restore "
+        ),
+        "{shown}"
+    );
     assert_eq!(two.target.ok(&["DBSIZE"]), "500");
 }
 

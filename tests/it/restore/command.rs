@@ -63,16 +63,16 @@ fn a_backup_is_planned_restored_and_refused_the_second_time() {
     let name = format!("{}/{}", newest["instance"].as_str().unwrap(), newest["id"].as_str().unwrap());
     let line = |method: &str| {
         format!(
-            "`redis-ops restore -r file://{} --backup-id {name} --target-instance {}{method} --on-conflict replace` restores over the target: it overwrites every key that is also in the backup, and asks first",
+            "`redis-ops restore -r file://{} --backup-id {name} --target-instance {}{method} --on-conflict replace` overwrites every key that is also in the backup, and asks first",
             pair.repository(),
             pair.target.url()
         )
     };
-    let over = "`--on-conflict skip` keeps the target's keys, `--replace-all` deletes all keys of the target first";
-    assert_eq!(answer["error"]["hint"], format!("nothing was written; {over}; {}", line("")));
+    let over = "choose what happens to the keys in the target: `--on-conflict skip` keeps them, `--replace-all` deletes all of them first";
+    assert_eq!(answer["error"]["hint"], format!("{over}; {}. Nothing was written", line("")));
     let (code, answer) = pair.restore(&["--method", "replica"]);
     assert_eq!((code, &answer["error"]["code"]), (2, &"target_not_empty".into()), "{answer}");
-    let hint = format!("nothing was written; `--replace-all` deletes everything in the target first; {}", line(""));
+    let hint = format!("`--replace-all` deletes everything in the target first; {}. Nothing was written", line(""));
     assert_eq!(answer["error"]["hint"], hint);
     let (code, answer) = pair.restore(&["--on-conflict", "fail"]);
     assert_eq!((code, &answer["error"]["code"]), (2, &"key_exists".into()), "{answer}");
@@ -343,8 +343,12 @@ fn a_choice_that_no_key_meets_removes_nothing() {
                 assert_eq!(target.ok(&["GET", "precious"]), "1", "{choice:?} {method} {more:?}");
             }
         }
-        let (code, answer) = stored.restore(&target, &[&choice[..], &["--on-conflict", "skip"]].concat());
-        assert_eq!((code, &answer["error"]["code"]), (3, &"nothing_chosen".into()), "{choice:?}: {answer}");
+        // Whatever else stands against it.
+        for more in [&["--on-conflict", "skip"][..], &[]] {
+            let (code, answer) = stored.restore(&target, &[&choice[..], more].concat());
+            assert_eq!((code, &answer["error"]["code"]), (3, &"nothing_chosen".into()), "{choice:?}: {answer}");
+            assert!(answer["error"].to_string().contains(&format!("none matches `{}`", choice[0])), "{answer}");
+        }
     }
     // A backup without keys is what it is.
     source.ok(&["FLUSHALL"]);

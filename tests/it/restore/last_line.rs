@@ -167,3 +167,30 @@ fn a_file_that_is_dated_in_the_future_shifts_nothing_and_says_so() {
         }
     }
 }
+
+#[test]
+fn the_proof_and_the_receipt_say_what_is_not_as_in_the_backup() {
+    let (Some(source), Some(target)) = (RedisServer::start(), RedisServer::start()) else { return };
+    source.fill(20, 10);
+    source.ok(&["SET", "dies", "1", "EX", "100000"]);
+    let stored = Stored::of(&source);
+    let run = stored.restoring(&target, &["--method", "restore", "--ttl", "strip"]).run();
+    let said =
+        "proof: the target holds all 21 keys with the values in the backup; expiries were removed (`--ttl strip`)";
+    assert!(run.code == 0 && run.text().contains(said), "{}", run.everything());
+    target.ok(&["FLUSHALL"]);
+    let run = stored.restoring(&target, &["--method", "restore", "--ttl", "shift"]).run();
+    assert!(run.code == 0 && run.text().contains(" later (`--ttl shift`)"), "{}", run.everything());
+
+    target.ok(&["SET", "dies", "other"]);
+    target.ok(&["FUNCTION", "LOAD", "#!lua name=left\nredis.register_function('f', function() return 1 end)"]);
+    let (code, answer) = stored.restore(&target, &["--on-conflict", "skip"]);
+    assert_eq!((code, &answer["proof"]["equal"]), (1, &20.into()), "{answer}");
+    let line = ["-r", &stored.place(), "show", "test/latest"].map(str::to_owned);
+    let shown = RedisOps::new().args(line).run();
+    assert!(
+        shown.text().contains("0 keys into ") && shown.text().contains(", 21 kept; proof: 1 key differs"),
+        "{}",
+        shown.text()
+    );
+}

@@ -27,6 +27,7 @@ mod poison;
 mod rate;
 mod replica;
 mod resumed;
+mod rights;
 mod round_trip;
 mod standing;
 mod stored;

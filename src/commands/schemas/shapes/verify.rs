@@ -118,7 +118,13 @@ pub(super) fn comparison() -> Value {
         ),
         ("ratio", described(number(), "of equal keys, 0 to 1")),
         ("functions", maybe(functions)),
-        ("not_compared", described(maybe(text()), "what servers do not tell reliably of these keys")),
+        (
+            "not_compared",
+            described(
+                maybe(text()),
+                "what was not compared: what servers do not tell reliably of these keys, and records of modules beside them",
+            ),
+        ),
         ("buckets", object(&[("compared", count()), ("differing", count())])),
         ("looked_at", maybe(time())),
         ("by_key", list(object(&key))),

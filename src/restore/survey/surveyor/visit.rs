@@ -169,9 +169,11 @@ impl Visit for Surveyor {
     fn entry_end(&mut self, end: &EntryEnd) {
         self.note_oddity();
         *self.by_type.entry(self.key_type).or_default() += 1;
+        self.survey.value_bytes += end.raw_length;
         if !self.wanted {
             return;
         }
+        *self.wanted_by_type.entry(self.key_type).or_default() += 1;
         // A target keeps no hash of which every field has expired, and servers leave an aggregate without elements out.
         let is_empty = end.n_elements == 0 && self.vanishes;
         if self.living == Some(false) || is_empty {
