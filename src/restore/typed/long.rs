@@ -104,6 +104,7 @@ impl Typed {
             self.long.field = field;
             Way::Value
         } else if self.is_repeated(&field) {
+            self.has_repeated = true;
             Way::LeftOut
         } else if expire_ms.is_some_and(|at| at <= self.now_ms) {
             Way::LeftOut
