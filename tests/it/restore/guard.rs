@@ -524,7 +524,7 @@ fn a_replica_whose_primary_is_away_is_not_undone_without_a_yes_of_somebody() {
             |target: &RedisServer| RedisOps::new().args(["restore", "--undo", "--target-instance", &target.url()]);
         let refused = answer(undo(&never), 2);
         let words = message(&refused);
-        assert!(words.contains("and an interrupted restore"), "{}: {refused}", installed.name);
+        assert!(words.contains("Either an interrupted restore left it so"), "{}: {refused}", installed.name);
         assert!(hint(&refused).contains("--yes"), "{refused}");
         assert_eq!(never.info("role"), "slave", "{}", installed.name);
 
