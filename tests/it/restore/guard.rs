@@ -454,7 +454,7 @@ fn the_guard_of_a_killed_restore_prints_the_line_that_begins_anew() {
         assert_eq!(line.contains("--on-conflict replace --yes"), keys(&target) > 0, "{line}");
         let (code, answer) = stored.typed(["restore"].into_iter().chain(line.split(' '))).json();
         // As it was typed: without a proof.
-        assert_eq!((code, &answer["result"]["held"]), (0, &20_000.into()), "{line}: {answer}");
+        assert_eq!((code, &answer["result"]["restored"]), (0, &20_000.into()), "{line}: {answer}");
     });
 }
 

@@ -158,7 +158,7 @@ fn one_backup_is_deleted_by_name_and_the_last_one_only_if_that_is_said() {
     let (code, answer) = delete(&all[0], &["--yes"]);
     assert_eq!((code, &answer["removed"]["backups"]), (0, &1.into()), "{answer:#}");
     assert_eq!(ids(&text), [all[2].clone(), all[1].clone()]);
-    for (id, says) in [(&all[1], "that was verified"), (&all[2], "whose structure is sound")] {
+    for (id, says) in [(&all[1], "the newest verified backup"), (&all[2], "the newest sound backup")] {
         let (code, answer) = delete(id, &["--yes"]);
         assert_eq!((code, answer["error"]["code"].as_str()), (2, Some("last_backup")), "{answer:#}");
         assert!(answer["error"]["message"].as_str().unwrap().contains(says), "{answer:#}");
@@ -508,6 +508,9 @@ fn an_id_alone_is_confirmed_beforehand_only_where_one_instance_has_backups() {
     let delete = |id: &str| RedisOps::new().args(["delete", id, "-r", &text, "--yes"]).json();
     let (code, answer) = delete(&bare);
     assert_eq!((code, answer["error"]["code"].as_str()), (3, Some("usage")), "{answer:#}");
-    assert!(answer["error"]["hint"].as_str().unwrap().contains(&format!("delete prod/{bare} --yes")), "{answer:#}");
+    assert!(
+        answer["error"]["hint"].as_str().unwrap().contains(&format!("delete prod/{bare} -r file://")),
+        "{answer:#}"
+    );
     assert_eq!(delete(&format!("prod/{bare}")).0, 0);
 }

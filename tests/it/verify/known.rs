@@ -110,7 +110,7 @@ fn what_a_verification_found_is_said_in_words() {
     assert_eq!(code, 2, "{found}");
     let run = list(&folder, &[]).run();
     let note = format!("damaged: prod/{id}: {found}");
-    assert!(run.code == 0 && run.text().contains(&note), "{}", run.text());
+    assert!(run.code == 1 && run.text().contains(&note), "{}", run.text());
     assert!(run.text().contains(", 1 damaged"), "{}", run.text());
     let (_, answer) = list(&folder, &[]).json();
     assert_eq!(answer["backups"][0]["verified_found"][0], found.as_str(), "{answer}");
