@@ -11,6 +11,7 @@
 mod attach;
 mod error;
 mod keeper;
+mod opened;
 mod pulse;
 mod run;
 mod sealing;

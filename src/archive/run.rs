@@ -1,7 +1,5 @@
 //! The archiver as a whole: attaches, reads, goes on after every break.
 
-use std::collections::HashSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,10 +10,10 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::attach::{Attached, attach, harm};
-use super::keeper::{self, Keeper, Kept};
+use super::keeper::{Keeper, Kept};
+use super::opened::{self, Opened};
 use super::pulse::Pulse;
 use super::spool::{self, Head, Spool};
-use super::standing::{found_again, in_repository};
 use super::writer::{WriteError, Writer};
 use super::{ArchiveError, GapFound, Options, Report};
 use crate::blocking;
@@ -143,44 +141,7 @@ impl<'a> Archiver<'a> {
         repository: &Repository,
         stop: &CancellationToken,
     ) -> Result<Self, ArchiveError> {
-        let folders: PathBuf = options.state.join(&options.instance);
-        let folder = spool::folder_for(&folders, SHARD, &repository.describe());
-        let failed = |error: std::io::Error| ArchiveError::Spool {
-            folder: folder.display().to_string(),
-            error: error.to_string(),
-        };
-        // A new repository is made here: what it holds is asked for below.
-        repository.ready_for_archives(repository.now()).await?;
-        let timeline = repository.timeline(&options.instance, SHARD).await?;
-        let archiver = repository.archiver(&options.instance, SHARD).await?;
-        // The repository may be another one than the state on this machine tells of: it was made again, or has another place by now.
-        let holds = {
-            let ends: HashSet<(String, u64)> =
-                timeline.segments().map(|segment| (segment.replid.clone(), segment.to)).collect();
-            move |head: &Head| ends.contains(&(head.replid.clone(), head.offset))
-        };
-        let (place, holds_head) = (repository.describe(), holds.clone());
-        let is_of_place = move |head: Option<&Head>, token: &str| match head {
-            Some(head) => holds_head(head),
-            None => archiver.is_some_and(|archiver| archiver.token == token),
-        };
-        let opened = blocking::run(move || Spool::open_for(&folders, SHARD, &place, is_of_place));
-        let spool = opened.await.map_err(failed)?;
-        let spool = Arc::new(spool.ok_or_else(|| {
-            ArchiveError::Locked(format!("a process on this machine holds {}", folder.join("lock").display()))
-        })?);
-        keeper::claim(repository, &options.instance, SHARD, &spool.token).await.map_err(|error| match error {
-            crate::repository::RepositoryError::Locked(why) => ArchiveError::Locked(why),
-            error => error.into(),
-        })?;
-        let spooled = spool.clone();
-        let found = blocking::run(move || found_again(&spooled));
-        let (files, head) = found.await.map_err(failed)?;
-        let is_lost = head.as_ref().is_some_and(|head| !holds(head));
-        let head = match head.filter(|_| !is_lost) {
-            Some(head) => Some(head),
-            None => in_repository(repository, &options.instance, SHARD).await?,
-        };
+        let Opened { spool, files, head, is_lost } = opened::open(options, repository, SHARD).await?;
         let position = match files.last() {
             Some((file, safe, database)) => Some((Position { replid: file.replid.clone(), offset: *safe }, *database)),
             None => {

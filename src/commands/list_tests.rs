@@ -4,6 +4,8 @@ use serde_json::json;
 
 use super::super::screens;
 use super::*;
+use crate::repository::Unfinished;
+use crate::repository::manifest::Manifest;
 use crate::storage::StorageError;
 
 fn listed(instance: &str, id: &str, keys: u64, verified: Option<&str>) -> Listed {

@@ -12,8 +12,9 @@ use crate::restore::report::Afterwards;
 use crate::restore::sent::Sent;
 use crate::restore::target_format::TargetFormat;
 use crate::restore::{Existing, Next, Planned, Report, Request, Watcher};
-use crate::verify::comparing::{self, Comparison, Mapping, View};
+use crate::verify::comparing::{self, Comparison};
 use crate::verify::of_server::{self, Watched};
+use crate::verify::view::{Mapping, View};
 
 pub use counts::{Announced, Counts};
 

@@ -1,5 +1,7 @@
 //! What earlier runs of a restore have left on this machine: which journal is this restore's, and whether there is something to go on with.
 
+use std::path::Path;
+
 use crate::blocking;
 use crate::connection::Connection;
 use crate::explain::Result;
@@ -27,6 +29,19 @@ pub(super) async fn identity(request: &Request, facts: &BackupFacts, target: &Ta
     }
 }
 
+/// Looks at the journals of this machine, as the restore that this one is.
+async fn journal_of<T: Send + 'static>(
+    request: &Request,
+    facts: &BackupFacts,
+    target: &TargetFacts,
+    method: Method,
+    look: impl FnOnce(&Path, &Identity) -> T + Send + 'static,
+) -> T {
+    let identity = identity(request, facts, target, method).await;
+    let state = request.local.state.clone();
+    blocking::run(move || look(&state, &identity)).await
+}
+
 /// Why a restore that is to go on by this method has nothing to go on with; `None`: it has.
 pub(super) async fn nothing_to_resume(
     request: &Request,
@@ -34,9 +49,8 @@ pub(super) async fn nothing_to_resume(
     target: &TargetFacts,
     method: Method,
 ) -> Option<RunError> {
-    let identity = identity(request, facts, target, method).await;
-    let (state, now) = (request.local.state.clone(), target.counters);
-    blocking::run(move || why_not_resumed(&state, &identity, now)).await
+    let now = target.counters;
+    journal_of(request, facts, target, method, move |state, identity| why_not_resumed(state, identity, now)).await
 }
 
 /// The `--rate` of the restore that was interrupted, in bytes a second, unless this one has its own.
@@ -46,12 +60,11 @@ pub(super) async fn rate_before(
     target: &TargetFacts,
     method: Method,
 ) -> Option<u64> {
-    let identity = identity(request, facts, target, method).await;
-    let state = request.local.state.clone();
-    match identity.rate {
+    journal_of(request, facts, target, method, |state, identity| match identity.rate {
         Some(rate) => Some(rate),
-        None => blocking::run(move || Journal::before(&state, &identity)).await?.rate,
-    }
+        None => Journal::before(state, identity)?.rate,
+    })
+    .await
 }
 
 /// Notes on this machine that all was written, with the line that proves it and what the target held then, until that is done: a process that is killed says nothing.
@@ -63,10 +76,8 @@ pub(super) async fn note_written(
     method: Method,
     (line, held): (String, Counters),
 ) -> Option<Unproven> {
-    let identity = identity(request, facts, target, method).await;
-    let state = request.local.state.clone();
-    let noted = blocking::run(move || {
-        let journal = Journal::open(&state, &identity)?;
+    let noted = journal_of(request, facts, target, method, move |state, identity| {
+        let journal = Journal::open(state, identity)?;
         journal.note_written(&line, held).map(|()| journal)
     });
     match noted.await {
@@ -101,10 +112,8 @@ pub(super) async fn others_wrote(
     method: Method,
     connection: &mut Connection,
 ) -> Result<Option<bool>> {
-    let identity = identity(request, facts, target, method).await;
-    let state = request.local.state.clone();
-    let position = blocking::run(move || Journal::look(&state, &identity).position()).await;
-    let Some(position) = position else { return Ok(None) };
+    let look = |state: &Path, identity: &Identity| Journal::look(state, identity).position();
+    let Some(position) = journal_of(request, facts, target, method, look).await else { return Ok(None) };
     let (_, info) = preflight::counters(connection).await?;
     match position.counted.by_others(&info, &position.called, method == Method::Commands) {
         Some(names) => Ok(take_back::any_writes(connection, &names).await?),
@@ -119,10 +128,8 @@ pub(super) async fn goes_on_after_a_restart(
     target: &TargetFacts,
     method: Method,
 ) -> bool {
-    let identity = identity(request, facts, target, method).await;
-    let state = request.local.state.clone();
-    blocking::run(move || {
-        let journal = Journal::look(&state, &identity);
+    journal_of(request, facts, target, method, |state, identity| {
+        let journal = Journal::look(state, identity);
         journal.position().is_none() && journal.of_another_start().is_some()
     })
     .await
@@ -136,10 +143,9 @@ pub(super) async fn goes_on_after_evictions(
     target: &TargetFacts,
     method: Method,
 ) -> bool {
-    let identity = identity(request, facts, target, method).await;
-    let (state, evicted) = (request.local.state.clone(), target.counters.evicted);
-    blocking::run(move || {
-        Journal::look(&state, &identity).position().is_some_and(|position| position.may_lack(evicted))
+    let evicted = target.counters.evicted;
+    journal_of(request, facts, target, method, move |state, identity| {
+        Journal::look(state, identity).position().is_some_and(|position| position.may_lack(evicted))
     })
     .await
 }

@@ -2,7 +2,8 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::comparing::{CompareError, Comparison, Options, Reading, View, differing, judge};
+use super::comparing::{CompareError, Comparison, Options, Reading, differing, judge};
+use super::view::View;
 use crate::dataset::Dataset;
 use crate::progress::Progress;
 

@@ -14,8 +14,9 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::VerifyError;
-use super::comparing::{self, CompareError, View};
+use super::comparing::{self, CompareError};
 use super::live::{self, Expected, Living};
+use super::view::View;
 use crate::blocking;
 use crate::census::Census;
 use crate::dataset::Dataset;

@@ -5,8 +5,9 @@ use bytes::Bytes;
 use chrono::Utc;
 use tokio_util::sync::CancellationToken;
 
-use super::comparing::{CompareError, Comparison, Options, Reading, Side, View, differing, judge};
+use super::comparing::{CompareError, Comparison, Options, Reading, Side, differing, judge};
 use super::pass;
+use super::view::View;
 use crate::capture::CaptureError;
 use crate::capture::Source;
 use crate::capture::scan::Scan;

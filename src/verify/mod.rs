@@ -9,6 +9,7 @@ pub mod live;
 pub(crate) mod of_server;
 pub(crate) mod pass;
 pub(crate) mod receipt;
+pub mod view;
 pub(crate) mod walk;
 
 mod file;

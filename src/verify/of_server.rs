@@ -3,8 +3,9 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::comparing::{self, CompareError, View};
+use super::comparing::{self, CompareError};
 use super::live::{self, Expected, Living, OnDemand};
+use super::view::View;
 use crate::capture::shards;
 use crate::capture::source::{Chosen, SourceError};
 use crate::connection::Node;

@@ -22,8 +22,9 @@ use crate::introspection::Mode;
 use crate::printer::words;
 use crate::repository::manifest::{self, Manifest};
 use crate::verify::against;
-use crate::verify::comparing::{self, CompareError, View};
+use crate::verify::comparing::{self, CompareError};
 use crate::verify::of_server::{self, ALL_SLOTS, shard_of};
+use crate::verify::view::View;
 
 pub async fn run(settings: &Settings, backup: &Backup, comparison: &Comparison, context: &Context) -> Result<Answer> {
     let server = match &comparison.with {

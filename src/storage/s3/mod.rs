@@ -3,6 +3,7 @@
 //! What stores really do differs: some ignore `If-None-Match` without a word, some do not know the newer checksums, some cannot
 //! list unfinished uploads. What we have found out of this one is remembered for as long as it is open.
 
+mod asking;
 mod client;
 mod clock;
 mod credentials;
@@ -39,7 +40,6 @@ use base64::Engine;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use flate2::Crc;
-use tokio::time::Instant;
 
 use super::{LeftUploads, Location, ObjectInfo, Odd, PartSizes, Reader, Reason, Storage, StorageError, Upload, key};
 use errors::Op;
@@ -52,9 +52,6 @@ const CONFLICT_PAUSE: Duration = Duration::from_millis(200);
 
 /// Of so many unfinished uploads it is asked how long their parts are.
 const UPLOADS_MEASURED: usize = 64;
-
-/// How often a body that was damaged on its way is sent again.
-const DAMAGED: u32 = 5;
 
 /// A key of one's own.
 #[derive(Clone)]
@@ -221,70 +218,6 @@ impl Inner {
     /// The key as our callers know it; `None` for what is not theirs to see.
     fn own_key(&self, full_key: &str) -> Option<String> {
         full_key.strip_prefix(&self.site.prefix).filter(|key| key::is_shown(key)).map(str::to_owned)
-    }
-
-    /// Sends a request, and sends it again as long as that may help.
-    async fn ask<T, E, F>(
-        &self,
-        purpose: Purpose,
-        trouble: &mut Trouble,
-        send: impl Fn() -> F,
-    ) -> Result<T, errors::SdkFailure<E>>
-    where
-        E: ProvideErrorMetadata + Error + 'static,
-        F: Future<Output = Result<T, errors::SdkFailure<E>>>,
-    {
-        let mut damaged = 0;
-        loop {
-            let begun = Instant::now();
-            let error = match send().await {
-                Ok(done) => {
-                    self.pace.answered(trouble);
-                    return Ok(done);
-                }
-                Err(error) => error,
-            };
-            let Some(why) = errors::passing(&error, &self.site, self.pace.is_transferring()) else {
-                self.pace.answered(trouble);
-                return Err(error);
-            };
-            trouble.note(&why);
-            damaged += u32::from(errors::is_damaged(&error));
-            if damaged > DAMAGED || !self.pace.again(purpose, trouble, begun, &why).await {
-                return Err(error);
-            }
-        }
-    }
-
-    /// Sends a request with a checksum. One that the store refuses is sent once more as it is; if it is refused again, and taken without
-    /// a checksum, the store knows none: that is remembered, and said.
-    async fn ask_with_checksum<T, E, F>(
-        &self,
-        trouble: &mut Trouble,
-        send: impl Fn(bool) -> F,
-    ) -> Result<T, errors::SdkFailure<E>>
-    where
-        E: ProvideErrorMetadata + Error + 'static,
-        F: Future<Output = Result<T, errors::SdkFailure<E>>>,
-    {
-        let (mut refusals, mut refused) = (0, None);
-        loop {
-            let with_checksum = refusals < 2 && !self.no_checksums.load(Ordering::Relaxed);
-            match self.ask(Purpose::Work, trouble, || send(with_checksum)).await {
-                Err(error) if with_checksum && errors::may_be_about_checksums(&error) => {
-                    refusals += 1;
-                    refused = Some(error);
-                }
-                Ok(done) => {
-                    if refusals > 1 && !self.no_checksums.swap(true, Ordering::Relaxed) {
-                        tracing::warn!("the store refuses request checksums: redis-ops stops sending them");
-                    }
-                    return Ok(done);
-                }
-                // It was not the checksum.
-                Err(error) => return Err(refused.unwrap_or(error)),
-            }
-        }
     }
 
     /// A failed request in our words.

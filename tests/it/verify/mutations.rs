@@ -7,8 +7,9 @@ use redis_ops::dataset::Dataset;
 use redis_ops::progress::Hidden;
 use redis_ops::repository::Repository;
 use redis_ops::storage::Local;
-use redis_ops::verify::comparing::{Comparison, Options, View};
+use redis_ops::verify::comparing::{Comparison, Options};
 use redis_ops::verify::live::{self, Expected, Living};
+use redis_ops::verify::view::View;
 use tokio_util::sync::CancellationToken;
 
 use super::repository_of;

@@ -12,8 +12,9 @@ use redis_ops::progress::Hidden;
 use redis_ops::repository::manifest::{Manifest, Shard};
 use redis_ops::repository::{BegunBy, Repository};
 use redis_ops::storage::Memory;
-use redis_ops::verify::comparing::{Comparison, Mapping, Options, View};
+use redis_ops::verify::comparing::{Comparison, Options};
 use redis_ops::verify::live::{self, Expected, Living};
+use redis_ops::verify::view::{Mapping, View};
 use redis_ops::verify::{Level, against};
 use tokio_util::sync::CancellationToken;
 
