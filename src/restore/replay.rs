@@ -65,6 +65,8 @@ pub struct Job {
     pub created: Option<Created>,
     /// What the manifest says of the keys, where there is one.
     pub census: Option<CensusSummary>,
+    /// Bytes of the RDB; `None`: nobody knows before its end.
+    pub raw_bytes: Option<u64>,
     /// Set by a signal.
     pub cancel: CancellationToken,
 }
@@ -168,6 +170,7 @@ where
         reserved: 0,
         before: job.before,
         census: job.census,
+        raw_bytes: job.raw_bytes,
         cancel: job.cancel.clone(),
         progress,
     };

@@ -277,6 +277,7 @@ pub async fn run(order: Order, raw: Raw, progress: Arc<dyn Progress>) -> Result<
         before: position,
         created,
         census,
+        raw_bytes,
         cancel,
     };
     let mut done = replay::run(job, streams, raw, reopen, progress).await;

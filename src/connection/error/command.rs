@@ -278,7 +278,7 @@ impl fmt::Display for CommandFault {
             Self::Unknown { text } => write!(f, "the server does not know this command: {text}"),
             Self::Loading => f.write_str("the server is loading its data set"),
             Self::ReadOnly => f.write_str("the server is a replica and refuses writes"),
-            Self::OutOfMemory => f.write_str("the server has reached `maxmemory` and cannot evict anything"),
+            Self::OutOfMemory => f.write_str("the server has reached `maxmemory` and refuses writes"),
             Self::Misconfigured { text } => write!(f, "the server refuses writes: {text}"),
             Self::MasterDown => f.write_str("the replica has lost its primary and does not serve old data"),
             Self::ClusterDown { text } => write!(f, "the cluster is down: {text}"),

@@ -104,7 +104,7 @@ impl Counts {
         let others = |what: &'static str, and: &'static str| if self.others_wrote { and } else { what };
         part(self.missing, others("missing", "missing (other clients wrote meanwhile)"));
         part(self.different, others("different", "different (other clients wrote meanwhile)"));
-        part(self.extra, "that are not in the backup");
+        part(self.extra, "not in the backup");
         part(announced.missing, "missing as reported above");
         part(announced.different, "different as announced (kept, lost in part or rebuilt)");
         if !self.functions {

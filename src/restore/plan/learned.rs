@@ -55,9 +55,11 @@ impl Plan {
             _ => "the keys that they wrote stay",
         };
         let text = format!("{who} to the target since the restore was interrupted: {then}");
-        // What nobody can tell the report does not say.
-        let code = if is_lost { state::MAY_BE_WRITTEN } else { state::WRITTEN };
-        self.lines.push(Line::warning(code, text));
+        // What nobody can tell the report does not say: it is no warning of the run.
+        self.lines.push(match is_lost {
+            true => Line::unknown(state::MAY_BE_WRITTEN, text),
+            false => Line::warning(state::WRITTEN, text),
+        });
     }
 
     /// Another restore into the target is at work; its connection comes from this address.

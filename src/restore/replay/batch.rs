@@ -38,6 +38,8 @@ pub struct Command {
     pub expire_ms: i64,
     /// CRC64 of the payload; 0 where there is none.
     pub crc64: u64,
+    /// Fields of the key whose time had passed when it was read: they count once the target has the key.
+    pub gone_fields: u64,
     /// Where its name begins in [`Batch::names`].
     pub name_at: u32,
     /// Bytes of the key's name.

@@ -29,6 +29,8 @@ pub struct Outbox {
     pub batch: Batch,
     /// Number of the key that is being sent.
     pub ordinal: u64,
+    /// Fields of that key whose time had passed when it was read, if others live.
+    pub gone_fields: u64,
     /// Commands that were sent.
     pub calls: Calls,
     lanes: Vec<mpsc::Sender<Batch>>,
@@ -76,6 +78,7 @@ impl Outbox {
         Self {
             batch: Batch::default(),
             ordinal: 0,
+            gone_fields: 0,
             calls: Calls::default(),
             lanes,
             turn: 0,
@@ -146,7 +149,9 @@ impl Outbox {
         let (name_length, temporary_length) = (narrow(length(0)), narrow(length(1)));
         let name_at = self.batch.name(names);
         let ordinal = self.ordinal;
-        let command = Command { what, ordinal, database, expire_ms, crc64, name_at, name_length, temporary_length };
+        let gone_fields = self.gone_fields;
+        let command =
+            Command { what, ordinal, database, expire_ms, crc64, gone_fields, name_at, name_length, temporary_length };
         self.batch.commands.push(command);
     }
 

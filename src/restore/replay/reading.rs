@@ -12,7 +12,7 @@ use super::calls::Calls;
 use super::ledger::{Ledger, Stop};
 use crate::dataset::pass::{self, Ended};
 use crate::dataset::{NotAsStored, Raw, RawError, ReadError, Reopen, Take};
-use crate::progress::Progress;
+use crate::progress::{Progress, Unit};
 use crate::rdb::Scanner;
 use crate::repository::manifest::CensusSummary;
 use crate::restore::journal::{Created, Journal, Position};
@@ -39,6 +39,8 @@ pub(super) struct Reading {
     pub(super) before: Position,
     /// What the manifest says of the keys.
     pub(super) census: Option<CensusSummary>,
+    /// Bytes that a pass reads, where they are known.
+    pub(super) raw_bytes: Option<u64>,
     pub(super) cancel: CancellationToken,
     pub(super) progress: Arc<dyn Progress>,
 }
@@ -115,6 +117,8 @@ impl Reading {
                     // The journal has no word for half a pass, so it is written before the pass begins and not while it goes on.
                     frozen = Some(self.ledger.prefix().1);
                     self.write_journal(&pending);
+                    // It reads the whole backup again.
+                    self.progress.phase("loading what is left", Unit::Bytes, self.raw_bytes);
                     self.assembler.again(pending.clone());
                     bad = self.pass(raw, &pending).err();
                     whole = !self.is_stopped();

@@ -18,9 +18,10 @@
 mod certificates;
 mod resp;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 pub use certificates::Certificates;
@@ -286,10 +287,17 @@ pub fn shifted_clock() -> Option<&'static Path> {
     MADE.get_or_init(make).as_deref()
 }
 
-/// A port that nothing listened on a moment ago.
+/// A port that nothing listened on a moment ago, and no other test was given: a replica goes on looking for a primary that has ended, and
+/// would find another test's server there.
 pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-    listener.local_addr().expect("it has an address").port()
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    loop {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+        let port = listener.local_addr().expect("it has an address").port();
+        if GIVEN.lock().expect("nobody panics with it").insert(port) {
+            return port;
+        }
+    }
 }
 
 impl RedisServer {

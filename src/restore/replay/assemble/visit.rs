@@ -132,11 +132,10 @@ impl Visit for Assembler {
         }
         let ordinal = self.ordinal;
         self.ordinal += 1;
+        self.outbox.gone_fields = 0;
         if let Some(fields) = self.fields.take() {
-            // A value that goes in another pass was counted in the first. A hash of which nothing lives is an expired key.
-            if self.only.is_none() && fields.living && self.current != Current::Nothing {
-                self.outbox.batch.tally.expired_fields += fields.gone;
-            }
+            // A hash of which nothing lives is an expired key.
+            self.outbox.gone_fields = if fields.living { fields.gone } else { 0 };
             // The target says OK to a hash of which nothing lives, and keeps nothing.
             let is_unsent = match self.current {
                 Current::Payload => !fields.living && self.payload.abandon_whole(&mut self.outbox),

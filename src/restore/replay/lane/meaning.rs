@@ -73,12 +73,7 @@ fn says_gone(line: &str) -> bool {
 
 /// The target says that it has the key. One whose time has come meanwhile is there no longer.
 pub(super) fn note_restored(open: &mut Open, shared: &Shared, command: &Command, key: &[u8]) {
-    if command.expire_ms != 0 && command.expire_ms <= shared.clock.now_ms() {
-        open.tally.expired += 1;
-        return;
-    }
-    open.tally.restored(command.database);
-    if shared.keeps_names {
+    if open.restored(command, shared.clock.now_ms()) && shared.keeps_names {
         journal::put_record(&mut open.created, command.database, key, command.crc64);
     }
 }
