@@ -179,6 +179,17 @@ fn one_incident_is_told_cause_first() {
     assert!(told.contains(&("M18", Some("M17"))), "{told:?}");
 }
 
+/// Both are critical: the commands of clients are why memory is full, and the large value that nobody reads can wait.
+#[test]
+fn what_is_under_way_stands_before_what_lies_there() {
+    let lines = "maxmemory:20000000\nused_memory:19900000\nmaxmemory_policy:noeviction\nclients 10 qbuf=900000 qbuf-free=100000";
+    let given = given(lines);
+    let judgement = examine(&given.snapshot, &Topic::ALL, &given.settings);
+    let told: Vec<(&str, Severity)> =
+        judgement.findings.iter().map(|finding| (finding.id.as_str(), finding.severity)).collect();
+    assert_eq!(told[..2], [("C09", Severity::Critical), ("M01", Severity::Critical)], "{told:?}");
+}
+
 /// A note is named a note, whatever else is found; a fork of a large server that takes long is its own warning.
 #[test]
 fn a_note_does_not_explain_a_warning() {

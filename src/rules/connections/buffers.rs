@@ -41,6 +41,8 @@ pub(in super::super) const RULES: &[Rule] = &[
         why: "a pipeline or a MULTI stays in the server's memory until it is executed",
         fix: &["split the batch in the application", "CLIENT KILL ID <id>"],
         source: "server.c: PROTO_MAX_QUERYBUF_LEN",
+        // Before M01 (80): where commands take the room that the limit leaves, more room is no remedy.
+        weight: 82,
         examine: query_buffer,
         ..C
     },
