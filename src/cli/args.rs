@@ -27,7 +27,7 @@ use crate::printer::ColorChoice;
 
 /// Back up, restore, verify and diagnose Redis and Valkey.
 #[derive(Parser)]
-#[command(name = "redis-ops", version, max_term_width = 120, disable_help_subcommand = true)]
+#[command(name = "redis-ops", version = env!("REDIS_OPS_VERSION"), max_term_width = 120, disable_help_subcommand = true)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
 pub struct Cli {
     /// Everything that stands before or after the command.
