@@ -49,7 +49,7 @@ pub const STORAGE: &str = "Storage options";
 pub const OUTPUT: &str = "Settings and output options";
 
 /// Options of every command.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub struct Global {
     /// Instance: a name from the settings file, or a URL: redis:// rediss:// unix:// redis+sentinel://host,host/service
     /// [default: redis://127.0.0.1:6379] [env: REDIS_OPS_INSTANCE]
@@ -180,6 +180,8 @@ pub enum Command {
     Status(status::Status),
     /// Remove the backups that no retention rule keeps.
     Prune(retention::Prune),
+    /// Copy backups to another repository.
+    Copy(retention::Copy),
     /// Remove one backup.
     Delete(retention::Delete),
     /// Protect a backup from being removed.
@@ -246,7 +248,7 @@ pub const GROUPS: [(&str, &[&str]); 6] = [
     ("Restore", &["restore"]),
     ("Verify", &["verify"]),
     ("Look", &["list, show", "status", "diagnose", "health", "metrics"]),
-    ("Keep", &["init", "prune", "delete, pin", "schedule", "lock"]),
+    ("Keep", &["init", "prune", "copy", "delete, pin", "schedule", "lock"]),
     ("Tool", &["explain", "help, man", "completions"]),
 ];
 
@@ -261,7 +263,7 @@ pub const TOGETHER: [(&str, &str); 3] = [
 pub const ALONE: [&str; 4] = ["explain", "help", "completions", "man"];
 
 /// The exit codes of a command, where they need more words than those of every command.
-pub const EXIT_CODES: [(&str, &str); 16] = [
+pub const EXIT_CODES: [(&str, &str); 17] = [
     ("backup", "0 published, or not due; 1 published, with warnings; 2 not published"),
     ("archive", "0 stopped, or shown; 1 with a gap, or no backup; 2 not followed, or nothing to restore"),
     ("restore", "0 restored and proven; 1 with warnings; 2 refused or incomplete"),
@@ -270,6 +272,7 @@ pub const EXIT_CODES: [(&str, &str); 16] = [
     ("show", "0 shown; 3 the backup does not exist"),
     ("status", "0 good; 1 unverified for too long, or a backup is missing; 2 too old, none, or all damaged"),
     ("prune", "0 removed, or nothing to remove; 2 not all removed, or not confirmed; 3 no policy"),
+    ("copy", "0 copied, or there already; 2 not all were copied; 3 no such backup"),
     ("delete", "0 removed; 2 not removed (pinned, refused, or not confirmed); 3 no such backup"),
     ("pin", "0 pinned, or lifted; 2 not done; 3 no such backup"),
     ("init", "0 created, or exists already; 2 cannot be created or written to"),

@@ -119,6 +119,18 @@ impl Environment {
         Self(std::env::vars_os().collect())
     }
 
+    /// The same without some variables.
+    pub fn without(&self, variables: &[Variable]) -> Self {
+        let is_left = |name: &&OsString| variables.iter().all(|variable| *name != OsStr::new(variable.name));
+        Self(
+            self.0
+                .iter()
+                .filter(|(name, _)| is_left(name))
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
+        )
+    }
+
     /// An environment made of names and values, for tests.
     #[cfg(test)]
     pub fn of<const N: usize>(pairs: [(&str, &str); N]) -> Self {

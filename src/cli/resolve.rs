@@ -99,6 +99,7 @@ impl Resolver<'_> {
             Typed::Show(args) => Command::Show(self.show(args)?),
             Typed::Status(args) => Command::Status(self.status(args)?),
             Typed::Prune(args) => Command::Prune(self.prune(args)?),
+            Typed::Copy(args) => Command::Copy(self.copy(args)?),
             Typed::Delete(args) => Command::Delete(self.delete(args)?),
             Typed::Pin(args) => Command::Pin(self.pin(args)?),
             Typed::Init { database } => {
@@ -155,6 +156,11 @@ impl Resolver<'_> {
         let Some(text) = typed.map_or_else(|| self.file.destination(), |typed| Ok(Some(typed)))? else {
             return Ok(None);
         };
+        Ok(Some(self.place_at(&text)?))
+    }
+
+    /// The repository of this name, which a store of the settings serves if it is a bucket.
+    fn place_at(&self, text: &str) -> Result<Place, Misuse> {
         // It is printed in lines that are typed later, from another folder.
         let location = text.parse().map(Location::absolute).map_err(|invalid: InvalidLocation| {
             let misuse = Misuse::usage(invalid.to_string());
@@ -168,7 +174,7 @@ impl Resolver<'_> {
         if let Location::S3 { .. } = location {
             tell_of_blanks(&self.environment.trimmed());
         }
-        Ok(Some(Place { location, s3: Box::new(self.s3()?) }))
+        Ok(Place { location, s3: Box::new(self.s3()?) })
     }
 
     fn state_folder(&self) -> Option<PathBuf> {
@@ -280,6 +286,7 @@ pub fn name(typed: &Typed) -> &'static str {
         Typed::Show(_) => "show",
         Typed::Status(_) => "status",
         Typed::Prune(_) => "prune",
+        Typed::Copy(_) => "copy",
         Typed::Delete(_) => "delete",
         Typed::Pin(_) => "pin",
         Typed::Init { .. } => "init",
@@ -305,6 +312,7 @@ pub const NAMES: &[&str] = &[
     "show",
     "status",
     "prune",
+    "copy",
     "delete",
     "pin",
     "init",

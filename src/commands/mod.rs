@@ -5,6 +5,7 @@
 
 pub mod archive;
 pub mod backup;
+pub mod copy;
 pub mod delete;
 pub mod diagnose;
 pub mod explain;
@@ -65,6 +66,7 @@ pub enum Command {
     Show(show::Settings),
     Status(status::Settings),
     Prune(prune::Settings),
+    Copy(copy::Settings),
     Delete(delete::Settings),
     Pin(pin::Settings),
     Init(init::Settings),
@@ -103,6 +105,7 @@ const FACTS: &[Fact] = {
         fact("show", &[Table, Json, Ndjson], Kind::Answers, shapes::show),
         fact("status", &[Table, Json, Nagios], Kind::Answers, shapes::state),
         fact("prune", PLAIN, Kind::Acts, shapes::prune),
+        fact("copy", PLAIN, Kind::Acts, shapes::copy),
         fact("delete", PLAIN, Kind::Acts, shapes::delete),
         fact("pin", PLAIN, Kind::Acts, shapes::pin),
         fact("init", PLAIN, Kind::Acts, shapes::init),
@@ -155,6 +158,7 @@ pub async fn run(command: &Command, context: &Context) -> Result<Outcome> {
         Command::Show(settings) => context.interruptible(show::run(settings, context)).await,
         Command::Status(settings) => context.interruptible(status::run(settings, context)).await,
         Command::Prune(settings) => prune::run(settings, context).await,
+        Command::Copy(settings) => copy::run(settings, context).await,
         Command::Delete(settings) => delete::run(settings, context).await,
         Command::Pin(settings) => context.interruptible(pin::run(settings, context)).await,
         Command::Init(settings) => context.interruptible(init::run(settings, context)).await,

@@ -5,6 +5,7 @@
 //! [`Voice`](crate::progress::Voice), what was found is returned.
 
 pub(crate) mod condition;
+pub mod copying;
 pub mod follow;
 pub mod moment;
 pub mod proof;
@@ -13,6 +14,7 @@ pub mod restore;
 pub mod safety;
 pub mod turn;
 
+pub use copying::{Copied, CopyError, copy};
 pub use follow::follow;
 pub use moment::{ScratchFound, ScratchOptions, find_scratch, materialise};
 pub use proof::Proof;

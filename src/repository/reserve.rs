@@ -38,31 +38,56 @@ impl Repository {
     pub async fn begin(&self, instance: &str, now: DateTime<Utc>, by: BegunBy) -> Result<Draft, RepositoryError> {
         check_instance(instance)?;
         let kept = self.establish(now).await?;
-        let process = if by.pid == std::process::id() { ProcessMark::own() } else { None };
         let mut free = self.behind_its_minute(instance, BackupId::new(now)).await;
         while let Some(id) = free {
-            let begun = Begun {
-                id: id.to_string(),
-                instance: instance.to_owned(),
-                begun_at: now,
-                by: by.clone(),
-                token: token()?,
-                process: process.clone(),
-            };
-            let mut draft = Draft {
-                storage: self.storage.clone(),
-                begun,
-                id,
-                keeps_conditions: kept == Some(true),
-                keys: Noted::default(),
-                may_be_published: AtomicBool::new(false),
-            };
+            let mut draft = self.draft(instance, id, now, by.clone(), kept)?;
             if reserve(&mut draft, kept).await? {
                 return Ok(draft);
             }
             free = id.next();
         }
         Err(RepositoryError::MinuteIsFull(instance.to_owned()))
+    }
+
+    /// Reserves this very id, for a backup that has it elsewhere: its copy is that backup, of the same moment.
+    ///
+    /// # Errors
+    /// [`RepositoryError::AlreadyExists`]: the id is taken here. Otherwise as [`Repository::begin`].
+    pub async fn begin_copy(
+        &self,
+        instance: &str,
+        id: BackupId,
+        now: DateTime<Utc>,
+        by: BegunBy,
+    ) -> Result<Draft, RepositoryError> {
+        check_instance(instance)?;
+        let kept = self.establish(now).await?;
+        let mut draft = self.draft(instance, id, now, by, kept)?;
+        match reserve(&mut draft, kept).await? {
+            true => Ok(draft),
+            false => Err(RepositoryError::AlreadyExists(format!("{instance}/{id}"))),
+        }
+    }
+
+    fn draft(
+        &self,
+        instance: &str,
+        id: BackupId,
+        now: DateTime<Utc>,
+        by: BegunBy,
+        kept: Option<bool>,
+    ) -> Result<Draft, RepositoryError> {
+        let process = if by.pid == std::process::id() { ProcessMark::own() } else { None };
+        let begun =
+            Begun { id: id.to_string(), instance: instance.to_owned(), begun_at: now, by, token: token()?, process };
+        Ok(Draft {
+            storage: self.storage.clone(),
+            begun,
+            id,
+            keeps_conditions: kept == Some(true),
+            keys: Noted::default(),
+            may_be_published: AtomicBool::new(false),
+        })
     }
 }
 

@@ -1,8 +1,9 @@
-//! What may be typed for `prune`, `delete` and `pin`.
+//! What may be typed for `prune`, `copy`, `delete` and `pin`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, Args};
+use clap::{ArgAction, Args, ValueHint};
 use clap_complete::ArgValueCandidates;
 
 use super::{Database, values};
@@ -67,6 +68,35 @@ impl OneBackup {
     pub fn id(&self) -> String {
         self.backup_id.clone().or_else(|| self.chosen.clone()).unwrap_or_default()
     }
+}
+
+/// Options of `copy`.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  redis-ops copy redis-prod/latest -r /backups --to s3://backups/redis
+  redis-ops copy --all -i redis-prod -r /backups --to s3://backups/redis
+  redis-ops copy --all -r s3://backups/redis --to-config far.yaml --dry-run")]
+pub struct Copy {
+    /// Backups to copy: ids, the unique beginnings of ids, `latest`, or INSTANCE/ID.
+    #[arg(value_name = "ID", required_unless_present = "all", add = ArgValueCandidates::new(completion::backups))]
+    pub ids: Vec<String>,
+    /// Copy every backup that the other repository lacks; with -i, those of one instance.
+    #[arg(long, conflicts_with = "ids")]
+    pub all: bool,
+    /// Repository to copy to: s3://bucket/prefix, file:///path or a path. S3 options and credentials are those of --repository.
+    #[arg(long, value_name = "URL", required_unless_present = "to_config", value_hint = ValueHint::DirPath)]
+    pub to: Option<String>,
+    /// Settings file of the repository to copy to, for a store with another endpoint, region or encryption: its `s3` block, and its
+    /// `backup.destination` unless --to names the repository.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub to_config: Option<PathBuf>,
+    /// Show what would be copied, and copy nothing.
+    #[arg(long, alias = "plan")]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub turns: super::Turns,
+    #[command(flatten)]
+    pub database: Database,
 }
 
 /// Options of `delete`.

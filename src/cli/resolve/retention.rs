@@ -1,10 +1,10 @@
-//! The settings of `prune`, `delete`, `pin` and `status`: whose backups, and by which policy.
+//! The settings of `prune`, `copy`, `delete`, `pin` and `status`: whose backups, and by which policy.
 
-use super::Resolver;
-use crate::cli::args::retention::{Delete, Pin, Prune};
+use super::{Global, Resolver, SettingsFile, env};
+use crate::cli::args::retention::{Copy, Delete, Pin, Prune};
 use crate::cli::args::status::Status;
 use crate::commands::which::Place;
-use crate::commands::{delete, pin, prune, status};
+use crate::commands::{copy, delete, pin, prune, status};
 use crate::explain::{Hint, Misuse};
 use crate::retention::{Policy, SAFETY, Wanted};
 use crate::storage::Location;
@@ -112,6 +112,44 @@ impl Resolver<'_> {
             policy: self.file.retention()?.filter(|_| is_theirs),
             max_age: typed.max_age,
             max_unverified: typed.max_unverified,
+        })
+    }
+
+    pub(super) fn copy(&self, typed: &Copy) -> Result<copy::Settings, Misuse> {
+        self.no_database("copy", typed.database.number)?;
+        let to = match (&typed.to, &typed.to_config) {
+            (Some(to), None) => self.place_at(to)?,
+            (to, Some(path)) => {
+                let file = SettingsFile::find(Some(path), self.environment)?;
+                // What was typed for the one store does not hold for the other.
+                let global = Global { s3_endpoint: None, s3_region: None, s3_path_style: None, ..self.global.clone() };
+                let environment = self.environment.without(&[
+                    env::AWS_ENDPOINT_URL_S3,
+                    env::AWS_ENDPOINT_URL,
+                    env::AWS_REGION,
+                    env::AWS_DEFAULT_REGION,
+                ]);
+                let other = Resolver { global: &global, environment: &environment, file: &file, ..*self };
+                let named = match to {
+                    Some(to) => Some(to.clone()),
+                    None => file.destination()?,
+                };
+                let named = named.ok_or_else(|| {
+                    Misuse::usage(format!("{} names no repository", path.display()))
+                        .hint("add `--to`, or `backup.destination` to that file")
+                })?;
+                other.place_at(&named)?
+            }
+            // clap requires one of the two.
+            (None, None) => return Err(Misuse::usage("no repository to copy to was given").hint("add `--to`")),
+        };
+        Ok(copy::Settings {
+            place: self.place()?,
+            to,
+            ids: typed.ids.clone(),
+            instance: self.only_instance()?,
+            dry_run: typed.dry_run,
+            turns: typed.turns.chosen(),
         })
     }
 

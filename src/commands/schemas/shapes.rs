@@ -23,7 +23,7 @@ pub(in crate::commands) use backup::{backup, listing};
 pub(in crate::commands) use diagnose::{diagnose, explain, health};
 pub(in crate::commands) use jobs::{locks, schedule};
 pub(in crate::commands) use restore::restore;
-pub(in crate::commands) use retention::{delete, init, pin, prune};
+pub(in crate::commands) use retention::{copy, delete, init, pin, prune};
 pub(in crate::commands) use show::show;
 pub(in crate::commands) use state::state;
 pub(in crate::commands) use verify::verify;

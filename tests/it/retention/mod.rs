@@ -1,5 +1,6 @@
 //! What is kept and what goes, as a person at the command line sees it: a folder, and an S3 store in this process.
 
+mod copy;
 mod doubt;
 mod locks;
 mod monitoring;

@@ -1,4 +1,4 @@
-//! What `init`, `prune`, `delete` and `pin` answer.
+//! What `init`, `prune`, `delete`, `copy` and `pin` answer.
 
 use serde_json::{Value, json};
 
@@ -108,6 +108,26 @@ pub(in crate::commands) fn delete() -> Fields {
     let fields =
         vec![("backup_id", text()), ("instance", text()), ("removed", removed()), ("objects_left", objects_left())];
     (fields, vec![vec!["backup_id", "instance", "removed", "objects_left"]])
+}
+
+pub(in crate::commands) fn copy() -> Fields {
+    let status = described(
+        one_of(["copied", "present", "failed", "would_copy"]),
+        "present: the same backup was there already; would_copy: with --dry-run",
+    );
+    let backup = object(&[
+        ("instance", text()),
+        ("id", text()),
+        ("status", status),
+        ("bytes?", maybe(count())),
+        ("reason?", described(maybe(text()), "why it was not copied")),
+    ]);
+    let fields = vec![
+        ("from", text()),
+        ("to", text()),
+        ("backups", described(list(backup), "oldest first; those behind an interruption are not named")),
+    ];
+    (fields, vec![vec!["from", "to", "backups"]])
 }
 
 /// A pin of a backup.

@@ -1,0 +1,193 @@
+//! `copy`: backups from one repository into another, folders and stores, as a person at the command line sees it.
+
+use std::fs;
+
+use crate::backup::Folder;
+use crate::support::fixtures::own_folder;
+use crate::support::redis_ops::RedisOps;
+use crate::support::redis_server::RedisServer;
+use crate::support::s3::{Fault, Manners, S3Server};
+
+/// Takes a backup of a fixture, and returns its id.
+#[track_caller]
+fn taken(name: &str, repository: &str) -> String {
+    let file = own_folder().join("sampler-redis-7.2.6.rdb");
+    let line = ["backup", "--from-file", file.to_str().unwrap(), "--name", name, "-r", repository];
+    let (code, answer) = RedisOps::new().args(line).json();
+    assert!(code <= 1, "{answer:#}");
+    answer["backup"]["id"].as_str().unwrap().to_owned()
+}
+
+fn over(store: &S3Server, words: &[&str]) -> RedisOps {
+    store.env().into_iter().fold(RedisOps::new().args(words), |run, (name, value)| run.env(&name, value))
+}
+
+/// Status of each backup of an answer, oldest first.
+fn statuses(answer: &serde_json::Value) -> Vec<&str> {
+    answer["backups"].as_array().unwrap().iter().map(|backup| backup["status"].as_str().unwrap()).collect()
+}
+
+/// What a copy holds is what a server gets: taken from one, copied to a store, and restored from there into another.
+#[test]
+fn a_copy_is_restored_as_the_backup_is() {
+    let (Some(source), Some(target)) = (RedisServer::start(), RedisServer::start()) else { return };
+    source.fill(500, 100);
+    source.ok(&["SET", "moment", "of the backup"]);
+    let near = Folder::new();
+    let near = near.text();
+    let made = RedisOps::new().args(["backup", "-i", &source.url(), "--name", "prod", "-r", &near]).json();
+    assert_eq!(made.0, 0, "{:#}", made.1);
+    source.ok(&["FLUSHALL"]);
+    for manners in [Manners::default(), Manners { ignores_conditions: true, ..Manners::default() }] {
+        let store = S3Server::start();
+        store.behave(manners);
+        let far = store.location("far");
+        let copy = || over(&store, &["copy", "prod/latest", "-r", &near, "--to", &far]);
+        let (code, answer) = copy().json();
+        assert_eq!((code, statuses(&answer)), (0, vec!["copied"]), "{answer:#}");
+        // Once more: it is there.
+        let (code, answer) = copy().json();
+        assert_eq!((code, statuses(&answer)), (0, vec!["present"]), "{answer:#}");
+        let verified = over(&store, &["verify", "prod/latest", "-r", &far]).run();
+        assert_eq!(verified.code, 0, "{}", verified.everything());
+        let line = ["restore", "prod/latest", "-r", &far, "--target-instance", &target.url()];
+        let restored = over(&store, &line).run();
+        assert_eq!(restored.code, 0, "{}", restored.everything());
+        assert_eq!((target.ok(&["DBSIZE"]), target.ok(&["GET", "moment"])), ("501".into(), "of the backup".into()));
+        target.ok(&["FLUSHALL"]);
+    }
+}
+
+#[test]
+fn all_that_the_other_repository_lacks_are_copied() {
+    let (near, far) = (Folder::new(), Folder::new());
+    let (near, far) = (near.text(), far.text());
+    let ids: Vec<String> = (0..2).map(|_| taken("prod", &near)).collect();
+    taken("other", &near);
+    let run = |more: &[&str]| RedisOps::new().args(["copy", "--all", "-r", &near, "--to", &far]).args(more).json();
+    let (code, answer) = run(&["-i", "prod", "--dry-run"]);
+    assert_eq!((code, statuses(&answer)), (0, vec!["would_copy", "would_copy"]), "{answer:#}");
+    assert!(fs::read_dir(&far).into_iter().flatten().next().is_none(), "a dry run writes nothing");
+    let (code, answer) = run(&["-i", "prod"]);
+    assert_eq!((code, statuses(&answer)), (0, vec!["copied", "copied"]), "{answer:#}");
+    let copied: Vec<&str> =
+        answer["backups"].as_array().unwrap().iter().map(|backup| backup["id"].as_str().unwrap()).collect();
+    assert_eq!(copied, ids, "the older one first");
+    let (code, answer) = run(&[]);
+    let mut all = statuses(&answer);
+    all.sort_unstable();
+    assert_eq!((code, all), (0, vec!["copied", "present", "present"]), "{answer:#}");
+    let said = RedisOps::new().args(["copy", "--all", "-r", &near, "--to", &far]).run();
+    assert!(said.code == 0 && said.text().contains("0 backups copied") && said.text().contains("3 there already"));
+    // Nothing else is left there: no heartbeat, no mark of a reader here.
+    let odd = |folder: &str| -> Vec<String> {
+        let files = fs::read_dir(format!("{folder}/prod/{}", ids[0])).unwrap().flatten();
+        files
+            .map(|file| file.file_name().to_string_lossy().into_owned())
+            .filter(|name| name.contains("heart"))
+            .collect()
+    };
+    assert_eq!(odd(&far), Vec::<String>::new());
+}
+
+#[test]
+fn a_damaged_backup_is_not_copied_and_does_not_stop_the_others() {
+    let (near, far) = (Folder::new(), Folder::new());
+    let (near, far) = (near.text(), far.text());
+    let ids: Vec<String> = (0..2).map(|_| taken("prod", &near)).collect();
+    let dump = format!("{near}/prod/{}/dump.rdb.gz", ids[0]);
+    let mut bytes = fs::read(&dump).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&dump, bytes).unwrap();
+    let copy = || RedisOps::new().args(["copy", "--all", "-r", &near, "--to", &far]);
+    let (code, answer) = copy().json();
+    assert_eq!((code, statuses(&answer)), (2, vec!["failed", "copied"]), "{answer:#}");
+    assert_eq!(answer["error"]["code"], "checksum_mismatch", "{answer:#}");
+    let left: Vec<_> = fs::read_dir(format!("{far}/prod/{}", ids[0])).into_iter().flatten().flatten().collect();
+    assert!(left.is_empty(), "{left:?}");
+    let verified = RedisOps::new().args(["verify", "--all", "-r", &far]).run();
+    assert_eq!(verified.code, 0, "{}", verified.everything());
+    // One of the same id that is another backup is no copy.
+    let other = Folder::new();
+    let text = other.text();
+    let id = taken("prod", &text);
+    fs::rename(format!("{text}/prod/{id}"), format!("{text}/prod/{}", ids[1])).unwrap();
+    let (code, answer) = RedisOps::new().args(["copy", &ids[1], "-r", &near, "--to", &text]).json();
+    assert!(code != 0 && answer["error"].is_object(), "{answer:#}");
+}
+
+#[test]
+fn a_copy_that_the_store_breaks_off_leaves_nothing_and_is_made_again() {
+    let near = Folder::new();
+    let near = near.text();
+    let id = taken("prod", &near);
+    let store = S3Server::start();
+    let far = store.location("far");
+    let copy = || over(&store, &["copy", &id, "-r", &near, "--to", &far, "--progress", "none"]);
+    store.inject("/dump.rdb.gz", 1, Fault::Answer("AccessDenied"));
+    let (code, answer) = copy().json();
+    assert_eq!((code, statuses(&answer)), (2, vec!["failed"]), "{answer:#}");
+    assert_eq!(answer["error"]["code"], "access_denied", "{answer:#}");
+    let (code, listed) = over(&store, &["list", "-r", &far]).json();
+    assert!(code == 0 && listed["backups"].as_array().unwrap().is_empty(), "{listed:#}");
+    let (code, answer) = copy().json();
+    assert_eq!((code, statuses(&answer)), (0, vec!["copied"]), "{answer:#}");
+}
+
+/// The copy is killed while a dump is on its way; the next one takes away what it left.
+#[test]
+fn a_copy_that_was_killed_is_made_again() {
+    let near = Folder::new();
+    let near = near.text();
+    let id = taken("prod", &near);
+    let store = S3Server::start();
+    let far = store.location("far");
+    let words = ["copy", &id, "-r", &near, "--to", &far, "--progress", "none", "--no-lock"];
+    // The store asks for patience until it is too late.
+    store.inject("/dump.rdb.gz", 1_000, Fault::Answer("SlowDown"));
+    let running = over(&store, &words).spawn();
+    let began = std::time::Instant::now();
+    while store.requests().iter().all(|request| !request.uri.contains("dump.rdb.gz")) {
+        assert!(began.elapsed().as_secs() < 120, "it never wrote the dump");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    running.signal("KILL");
+    let _ = running.wait();
+    store.forgive();
+    let (code, answer) = over(&store, &words).json();
+    assert_eq!((code, statuses(&answer)), (0, vec!["copied"]), "{answer:#}");
+    assert_eq!(over(&store, &["verify", "prod/latest", "-r", &far]).run().code, 0);
+}
+
+#[test]
+fn a_repository_is_not_copied_into_itself() {
+    let near = Folder::new();
+    let near = near.text();
+    taken("prod", &near);
+    let (code, answer) = RedisOps::new().args(["copy", "--all", "-r", &near, "--to", &format!("file://{near}")]).json();
+    assert_eq!((code, answer["error"]["code"].as_str()), (3, Some("usage")), "{answer:#}");
+    let (code, answer) = RedisOps::new().args(["copy", "--all", "-i", "prodd", "-r", &near, "--to", "/nowhere"]).json();
+    assert_eq!((code, answer["error"]["code"].as_str()), (3, Some("not_found")), "{answer:#}");
+}
+
+/// A store with another endpoint: its settings file says where it is, whatever the variables of the first one say.
+#[test]
+fn the_settings_of_the_other_repository_say_where_its_store_is() {
+    let (first, second) = (S3Server::start(), S3Server::start());
+    let near = first.location("near");
+    let file = own_folder().join("sampler-redis-7.2.6.rdb");
+    let line = ["backup", "--from-file", file.to_str().unwrap(), "--name", "prod", "-r", &near];
+    assert!(over(&first, &line).run().code <= 1);
+    let settings = format!(
+        "s3: {{ endpoint: {}, path_style: true, region: us-east-1 }}\nbackup: {{ destination: {} }}\n",
+        second.endpoint(),
+        second.location("far")
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("far.yaml");
+    fs::write(&path, settings).unwrap();
+    let (code, answer) = over(&first, &["copy", "--all", "-r", &near, "--to-config", path.to_str().unwrap()]).json();
+    assert_eq!((code, statuses(&answer)), (0, vec!["copied"]), "{answer:#}");
+    assert_eq!(over(&second, &["verify", "prod/latest", "-r", &second.location("far")]).run().code, 0);
+}
