@@ -184,3 +184,54 @@ fn a_key_without_elements_is_not_counted_as_restored() {
         target.ok(&["FLUSHALL"]);
     }
 }
+
+/// A stream of two entries, 1000-0 and 1001-0. The second stands there as differences to the first: these are listpack elements.
+fn stream_with(milliseconds: &[u8], sequence: &[u8], flags: &[u8]) -> Vec<u8> {
+    let small = |number: u8| vec![number, 1];
+    let string = |text: &[u8]| [&[0x80 | text.len() as u8][..], text, &[text.len() as u8 + 1]].concat();
+    let first =
+        [small(2), small(0), small(1), string(b"f"), small(0), small(2), small(0), small(0), string(b"v"), small(4)];
+    let second = [flags.to_vec(), milliseconds.to_vec(), sequence.to_vec(), string(b"w"), small(4)];
+    let elements = [first.concat(), second.concat()].concat();
+    let length = u32::try_from(elements.len() + 7).expect("short").to_le_bytes();
+    let node = [&length[..], &[15, 0], &elements, b"\xff"].concat();
+    let id = [&1000_u64.to_be_bytes()[..], &0_u64.to_be_bytes()].concat();
+    // One node, its name and its listpack; two entries, the last of them 1001-0; no groups.
+    let body = [&b"\x0f\x01k\x01\x10"[..], &id, &[node.len() as u8], &node, b"\x02\x43\xe9\x00\x00"].concat();
+    rdb("REDIS0009", &[&body])
+}
+
+/// Servers read a number that is written as text only as they would write it, and die of the others when the stream is read, if they do
+/// not when they load it.
+#[test]
+fn a_number_in_a_stream_that_is_no_text_of_a_number_is_told() {
+    let text = |text: &str| [&[0x80 | text.len() as u8][..], text.as_bytes(), &[text.len() as u8 + 1]].concat();
+    let (one, none, flags) = (vec![1, 1], vec![0, 1], vec![2, 1]);
+    let reads = |name: &str, bytes: &[u8]| -> Option<bool> {
+        let server = judge(name)?;
+        std::fs::write(server.dir().join("dump.rdb"), bytes).expect("written");
+        let mut client = Client::unix(&server.socket()).expect("a connection");
+        let loaded = client.ask(&[b"DEBUG", b"RELOAD", b"NOSAVE"]);
+        let read = client.ask(&[b"XRANGE", b"k", b"-", b"+"]);
+        Some(
+            loaded.is_ok_and(|answer| answer.to_string() == "OK")
+                && read.is_ok_and(|all| all.to_string().contains("1001")),
+        )
+    };
+    for (bytes, is_good) in [
+        (stream_with(&one, &none, &flags), true),
+        (stream_with(&text("1"), &text("0"), &text("2")), true),
+        (stream_with(&one, &text("00"), &flags), false),
+        (stream_with(&one, &text("-0"), &flags), false),
+        (stream_with(&text("01"), &none, &flags), false),
+        (stream_with(&text("+1"), &none, &flags), false),
+        (stream_with(&one, &none, &text("02")), false),
+    ] {
+        let (code, json) = verified(&bytes);
+        let expected: (i32, &[&str]) = if is_good { (0, &[]) } else { (2, &["unreadable_value"]) };
+        assert_eq!((code, &ids(&json)[..]), expected, "{json:#}");
+        for name in ["redis-server-7.0", "redis-server-8.10"] {
+            assert_eq!(reads(name, &bytes).unwrap_or(is_good), is_good, "{name}: {bytes:02x?}");
+        }
+    }
+}

@@ -48,10 +48,14 @@ impl<'a> Element<'a> {
         }
     }
 
-    /// The element as a number, also if it is written as text (a writer may leave it so).
+    /// The element as a number, also if it is written as text (a writer may leave it so): as servers read it, who take no `01`, `+1` or
+    /// `-0` and die of them (`string2ll`).
     pub(crate) fn integer(self) -> Option<i64> {
         match self {
-            Self::Bytes(bytes) => std::str::from_utf8(bytes).ok()?.parse().ok(),
+            Self::Bytes(bytes) => {
+                let number = std::str::from_utf8(bytes).ok()?.parse().ok()?;
+                (text::integer(number, &mut [0; 20]) == bytes).then_some(number)
+            }
             Self::Integer(value) => Some(value),
         }
     }
