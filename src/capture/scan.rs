@@ -91,6 +91,8 @@ pub struct Report {
     pub reconnects: u64,
     /// What the server holds and the RDB does not, and why.
     pub lacks: Vec<String>,
+    /// Why the function libraries could not be read: nobody knows whether there are any.
+    pub functions_unread: Option<String>,
     /// What else is worth a word.
     pub warnings: Vec<String>,
 }
@@ -189,7 +191,10 @@ impl Scan {
         match functions {
             Ok(Some(functions)) => self.encoder.functions(functions.body()),
             Ok(None) => {}
-            Err(error) => self.report.lacks.push(format!("functions are not in the backup: {error}")),
+            Err(error) => {
+                self.report.lacks.push(format!("functions are not in the backup: {error}"));
+                self.report.functions_unread = Some(error.to_string());
+            }
         }
         let modules: Vec<&str> =
             facts.modules.iter().map(String::as_str).filter(|module| !WITHOUT_AUX.contains(module)).collect();

@@ -177,6 +177,31 @@ impl Resolver<'_> {
         Ok(Place { location, s3: Box::new(self.s3()?) })
     }
 
+    /// The repositories that get a copy of each backup: those of the settings, where the repository is theirs as well.
+    fn copies(&self) -> Result<Vec<Place>, Misuse> {
+        if self.global.repository.is_some() || self.environment.text(env::REPOSITORY)?.is_some() {
+            return Ok(Vec::new());
+        }
+        let mut copies = Vec::new();
+        for (text, own) in self.file.copies()? {
+            let mut place = self.place_at(&text)?;
+            if let Some(own) = own {
+                // What was typed, and what the variables say, is about the first one.
+                place.s3.endpoint_from =
+                    own.endpoint.as_ref().map(|_| "`backup.destination` in the settings".to_owned());
+                place.s3.path_style = own.path_style;
+                place.s3.region = own.region;
+                place.s3.endpoint = own.endpoint;
+                place.s3.ca = own.ca;
+                place.s3.sse = own.sse;
+                place.s3.kms_key = own.kms_key;
+                place.s3.storage_class = own.storage_class;
+            }
+            copies.push(place);
+        }
+        Ok(copies)
+    }
+
     fn state_folder(&self) -> Option<PathBuf> {
         self.environment.state_folder()
     }

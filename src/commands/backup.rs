@@ -1,6 +1,7 @@
 //! `redis-ops backup`: takes a backup of an instance.
 
 mod answer;
+mod copies;
 mod plan;
 mod pruning;
 mod rights;
@@ -38,6 +39,8 @@ pub struct Settings {
     pub origin: Origin,
     /// Where the backup goes to.
     pub place: Place,
+    /// Where copies of it go to.
+    pub copies: Vec<Place>,
     /// How it is compressed.
     pub codec: Codec,
     /// Kept in the manifest.
@@ -122,9 +125,28 @@ pub enum Transfer {
     Diskless,
 }
 
-/// Takes the backup.
+/// Takes the backup, and its copies. Where the first of several repositories fails, the next one takes its place.
 pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
-    let repository = settings.place.open().await?;
+    let places: Vec<&Place> = std::iter::once(&settings.place).chain(&settings.copies).collect();
+    let mut failed = Vec::new();
+    for (index, place) in places.iter().enumerate() {
+        let taken = run_into(settings, place, index == 0, context).await;
+        let is_last = index + 1 == places.len();
+        match copies::fault_of_store(&taken).filter(|_| !is_last && !context.cancel.is_cancelled()) {
+            Some(fault) => {
+                context.printer.say(&format!("warning: {fault}; using {} instead", places[index + 1].location));
+                failed.push((place.location.to_string(), fault));
+            }
+            None if settings.copies.is_empty() => return taken,
+            None => return copies::after(taken, place, &places[index + 1..], failed, settings, context).await,
+        }
+    }
+    unreachable!("there is a place, and the last one answers")
+}
+
+/// Takes the backup into this repository. `is_first`: nobody has heard of this run yet.
+async fn run_into(settings: &Settings, place: &Place, is_first: bool, context: &Context) -> Result<Outcome> {
+    let repository = place.open().await?;
     match &settings.origin {
         Origin::Server { server, is_named, method, read_from, transfer, shard_only, shards, stale, if_due } => {
             match if_due {
@@ -155,7 +177,9 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
                 let asked = plan::Asked { instance: &server.instance, method: *method, retention, turns };
                 return plan::plan(&asked, &source, &repository, context).await;
             }
-            settings.telling.begin(&context.printer);
+            if is_first {
+                settings.telling.begin(&context.printer);
+            }
             let names = [server.instance.clone()];
             let turn = match turns::take(&repository, &names, "backup", settings.turns, context).await {
                 Ok(turn) => turn,
@@ -175,7 +199,9 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
             jitter(settings, context).await?;
             let data =
                 Dataset::by_path(file.path(), &context.cancel).await.with_context(|| format!("cannot open {file}"))?;
-            settings.telling.begin(&context.printer);
+            if is_first {
+                settings.telling.begin(&context.printer);
+            }
             let names = [instance.clone()];
             let turn = turns::take(&repository, &names, "backup", settings.turns, context).await?;
             let options = options(settings, instance, Purpose::Adopted, Transfer::Auto, context);

@@ -21,7 +21,7 @@ use crate::printer::{Printer, words};
 use crate::private_files;
 use crate::progress::Unit;
 use crate::repository::{Chosen, Listed, ListedStatus, Overview, Receipt, RepositoryError};
-use crate::storage::{Location, ObjectInfo};
+use crate::storage::ObjectInfo;
 use crate::times;
 use crate::verify::receipt;
 
@@ -122,11 +122,11 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     }
     let uploads = overview.unfinished.as_ref();
     let is_empty = n_listed == 0 && overview.unreadable.is_empty() && uploads.is_none_or(Vec::is_empty);
-    if is_empty && matches!(settings.place.location, Location::S3 { .. }) && repository.marker().await?.is_none() {
-        // A bucket has no folders: what tells a new repository from a mistyped prefix is its marker.
+    if is_empty && repository.marker().await?.is_none() {
+        // What tells a new repository from a mistyped prefix, or from any other folder, is its marker.
         let text = format!("no repository at {}", repository.describe());
         let error = Failure::new("not_found", text)
-            .hint("correct the name of the repository; the first `backup` creates a repository");
+            .hint("correct the name of the repository; `init` and the first `backup` create a repository");
         return Ok(Outcome::new(Status::Unknown).error(error.into()));
     }
     // Where a time was named, there may be older ones.

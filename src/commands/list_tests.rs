@@ -60,7 +60,8 @@ fn the_screen_of_a_repository_with_long_names_and_accidents() {
         Listed { status: ListedStatus::Running(Box::new(unfinished(200, 3_000))), verified: None, ..usual.clone() },
         Listed { status: ListedStatus::Left(Box::new(unfinished(172_800, 1 << 30))), verified: None, ..usual },
     ];
-    let uploads = vec![ObjectInfo { key: "redis-prod/x".into(), length: 120 << 20, modified: None }];
+    let uploads =
+        vec![ObjectInfo { key: "redis-prod/x".into(), length: 120 << 20, modified: None, is_archived: false }];
     let denied = StorageError::AccessDenied("Permission denied".into());
     let overview = Overview {
         partly: Vec::new(),

@@ -151,6 +151,11 @@ async fn compared(planned: &Planned, report: &Report, watcher: &Watcher<'_>) -> 
         && let Some((left, right)) = planned.libraries_loaded(watcher).await?
     {
         compared.functions = Some(comparing::Functions { left, right, equal: left == right, differing: Vec::new() });
+        compared.functions_unread = None;
+    }
+    // Nothing is missing that was not to be there.
+    if report.tally.functions.restored == 0 {
+        compared.functions_unread = None;
     }
 
     if !options.choices.selection.is_everything() {

@@ -98,6 +98,15 @@ impl Listed {
         }
     }
 
+    /// Whether its data lie in an archive class of the store, although its manifest can be read.
+    pub fn lies_archived(&self) -> bool {
+        let folder = layout::folder(&self.instance, self.id);
+        let is_data = |name: &str| {
+            self.manifest().is_some_and(|manifest| manifest.shards.iter().any(|shard| shard.object == name))
+        };
+        self.objects.iter().any(|object| object.is_archived && object.key.strip_prefix(&folder).is_some_and(is_data))
+    }
+
     /// Objects in the folder of a published backup that its manifest does not name and that are none of ours by their names.
     pub(crate) fn strangers(&self) -> Vec<String> {
         let Some(manifest) = self.manifest() else { return Vec::new() };

@@ -10,7 +10,7 @@ use crate::explain::{Bug, Context as _, Fault, Interrupted, Result};
 use crate::figures::{count, counted};
 use crate::progress::{Hidden, Unit};
 use crate::restore::choices::Ttl;
-use crate::restore::conflicts::{self, ConflictsError};
+use crate::restore::conflicts::{self, Conflicts, ConflictsError};
 use crate::restore::earlier;
 use crate::restore::functions;
 use crate::restore::journal::Journal;
@@ -172,24 +172,42 @@ impl Planned {
         watcher: &Watcher<'_>,
         connection: &mut Connection,
     ) -> Result<Option<Refused>> {
-        let Request { source, options, .. } = &self.request;
-        let Watcher { progress, cancel, .. } = watcher;
+        let options = &self.request.options;
         if options.existing != Existing::Fail || options.resume || self.target.keys() == 0 {
             return Ok(None);
         }
-        progress.phase("comparing names", Unit::Bytes, source.raw_bytes());
-        let raw = source.whole(cancel).await?;
-        let now_ms = self.target.clock.unwrap_or_default().now_ms();
-        let found = conflicts::find(raw, &options.choices, now_ms, connection, &***progress, cancel).await;
-        let found = match found {
-            Err(ConflictsError::Interrupted) => return Err(Interrupted.into()),
-            found => found.context("cannot look for the backup's keys in the target; nothing was written")?,
-        };
+        let found = self.common_names(watcher, connection).await?;
         Ok((found.keys > 0).then(|| {
             let text = format!("the target has {} of the backup's keys", count(found.keys));
             let refused = Refused::of("key_exists", text).flag(plan::OVER_SAME_NAMES);
             Refused { keys: found.names, ..refused }
         }))
+    }
+
+    /// `--on-conflict skip`: how many keys of the backup stay in the target as they are.
+    pub(super) async fn names_kept(&self, watcher: &Watcher<'_>, connection: &mut Connection) -> Result<u64> {
+        let options = &self.request.options;
+        if options.existing != Existing::Skip || options.resume || self.target.keys() == 0 {
+            return Ok(0);
+        }
+        match self.target.names_held {
+            Some(keys) => Ok(keys),
+            None => Ok(self.common_names(watcher, connection).await?.keys),
+        }
+    }
+
+    /// Names of wanted keys of the backup that the target has.
+    async fn common_names(&self, watcher: &Watcher<'_>, connection: &mut Connection) -> Result<Conflicts> {
+        let Request { source, options, .. } = &self.request;
+        let Watcher { progress, cancel, .. } = watcher;
+        progress.phase("comparing names", Unit::Bytes, source.raw_bytes());
+        let raw = source.whole(cancel).await?;
+        let now_ms = self.target.clock.unwrap_or_default().now_ms();
+        let found = conflicts::find(raw, &options.choices, now_ms, connection, &***progress, cancel).await;
+        match found {
+            Err(ConflictsError::Interrupted) => Err(Interrupted.into()),
+            found => found.context("cannot look for the backup's keys in the target; nothing was written"),
+        }
     }
 
     /// A restore that goes on and moves expiries moves all keys by as much as the first.

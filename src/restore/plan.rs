@@ -41,6 +41,9 @@ pub const OVER_OTHER_KEYS: &str = "--on-conflict fail|skip|replace, or --replace
 /// The restore was to go on, and there is nothing to go on with.
 pub const NOTHING_TO_RESUME: &str = "nothing_to_resume";
 
+/// The stable name of the line about keys that both have and that stay.
+const KEPT: &str = "kept";
+
 /// Lines beside those about losses whose warning is one of the report as well.
 const TOLD_BY_THE_REPORT: &[&str] = &[
     "rebuilt",
@@ -53,6 +56,7 @@ const TOLD_BY_THE_REPORT: &[&str] = &[
     clock::NOT_SHIFTED,
     state::SAVED,
     state::WRITTEN,
+    KEPT,
     rights::RIGHTS,
     ALONE,
     contents::NOT_IN_BACKUP,

@@ -94,7 +94,7 @@ impl Storage for Memory {
 
     async fn head(&self, key: &str) -> Result<ObjectInfo, StorageError> {
         let (body, modified) = self.find(key)?;
-        Ok(ObjectInfo { key: key.to_owned(), length: body.len() as u64, modified: Some(modified) })
+        Ok(ObjectInfo { key: key.to_owned(), length: body.len() as u64, modified: Some(modified), is_archived: false })
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>, StorageError> {
@@ -104,6 +104,7 @@ impl Storage for Memory {
             key: key.clone(),
             length: body.len() as u64,
             modified: Some(*modified),
+            is_archived: false,
         };
         Ok(objects.iter().filter(|(key, _)| key.starts_with(prefix)).map(info).collect())
     }

@@ -216,4 +216,6 @@ pub struct ObjectInfo {
     pub length: u64,
     /// When it was written; `None` where the place does not say.
     pub modified: Option<DateTime<Utc>>,
+    /// It lies in an archive class of the store, and must be restored there before it can be read.
+    pub is_archived: bool,
 }

@@ -76,6 +76,8 @@ pub struct Comparison {
     pub streams: u64,
     /// Records that modules keep beside the keys, by the type that has written them, of the side that has more: they are not compared.
     pub module_records: BTreeMap<String, u64>,
+    /// Why the function libraries of the server could not be read, where it was read key by key: they are not compared.
+    pub functions_unread: Option<String>,
 }
 
 /// Function libraries of both sides.
@@ -103,7 +105,8 @@ impl Comparison {
             counted(records, "record"),
             types.join("`, `")
         );
-        let parts = [(self.streams > 0).then(|| streams.to_owned()), (records > 0).then_some(beside)];
+        let functions = self.functions_unread.as_ref().map(|why| format!("function libraries ({why})"));
+        let parts = [functions, (self.streams > 0).then(|| streams.to_owned()), (records > 0).then_some(beside)];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
         (!parts.is_empty()).then(|| parts.join("; "))
     }
@@ -371,5 +374,6 @@ fn join(
         left_out: left.tally,
         streams,
         module_records,
+        functions_unread: None,
     })
 }

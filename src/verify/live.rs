@@ -64,14 +64,21 @@ pub async fn snapshot(
 pub struct OnDemand {
     node: Node,
     options: replication::Options,
-    opened: Option<Box<dyn Source>>,
-    is_fuzzy: bool,
+    opened: Option<Opened>,
+}
+
+/// How the data of a server come.
+enum Opened {
+    /// By replication: those of one moment.
+    Link(Box<replication::Payload>),
+    /// Key by key, while others may write.
+    Keys(Box<Scan>),
 }
 
 impl OnDemand {
     /// Nothing is asked yet.
     pub fn new(node: Node, options: replication::Options) -> Self {
-        Self { node, options, opened: None, is_fuzzy: false }
+        Self { node, options, opened: None }
     }
 
     /// The server, for people.
@@ -81,32 +88,40 @@ impl OnDemand {
 
     /// True if the data were read key by key while others may have written.
     pub fn is_fuzzy(&self) -> bool {
-        self.is_fuzzy
+        matches!(self.opened, Some(Opened::Keys(_)))
     }
 
-    async fn open(&mut self) -> Result<Box<dyn Source>, CaptureError> {
+    /// Why the function libraries could not be read, where the data came key by key.
+    pub fn functions_unread(&self) -> Option<String> {
+        match &self.opened {
+            Some(Opened::Keys(scan)) => scan.report().functions_unread,
+            Some(Opened::Link(_)) | None => None,
+        }
+    }
+
+    async fn open(&mut self) -> Result<Opened, CaptureError> {
         let refused = match replication::full_resync(&self.node, &self.options).await {
-            Ok(payload) => return Ok(Box::new(payload)),
+            Ok(payload) => return Ok(Opened::Link(Box::new(payload))),
             Err(error) => error,
         };
         if !refused.is_for_good() {
             return Err(refused.into());
         }
-        self.is_fuzzy = true;
-        Ok(Box::new(Scan::begin(&self.node).await?))
+        Ok(Opened::Keys(Box::new(Scan::begin(&self.node).await?)))
     }
 }
 
 #[async_trait]
 impl Source for OnDemand {
     async fn next(&mut self) -> Result<Option<Bytes>, CaptureError> {
-        let mut source = match self.opened.take() {
-            Some(source) => source,
+        let opened = match self.opened.take() {
+            Some(opened) => opened,
             None => self.open().await?,
         };
-        let chunk = source.next().await;
-        self.opened = Some(source);
-        chunk
+        match self.opened.insert(opened) {
+            Opened::Link(payload) => Ok(payload.next().await?),
+            Opened::Keys(scan) => scan.next().await,
+        }
     }
 }
 

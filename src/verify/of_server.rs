@@ -50,9 +50,17 @@ pub async fn compare(
     let mut servers: Vec<Living<'_>> =
         sources.iter_mut().map(|source| Living { node: source.name(), data: source }).collect();
     let expected = Expected { data: left, view: expected.clone(), census: None };
-    let compared = live::compare(&expected, &mut servers, living, options, watched.progress, watched.cancel).await?;
+    let mut compared =
+        live::compare(&expected, &mut servers, living, options, watched.progress, watched.cancel).await?;
     drop(servers);
     let is_fuzzy = sources.iter().any(OnDemand::is_fuzzy);
+    // What nobody could read is neither the same nor another.
+    if options.functions
+        && let Some(why) = sources.iter().find_map(OnDemand::functions_unread)
+    {
+        compared.functions = None;
+        compared.functions_unread = Some(why);
+    }
     if is_fuzzy {
         watched.voice.say(
             "the server does not allow replication: it was read key by key, so the data is not from a single moment",

@@ -33,6 +33,12 @@ impl Resolver<'_> {
                  must be restored from the archive, which takes hours"
             );
         }
+        let mut copies = self.copies()?;
+        for copy in &mut copies {
+            copy.s3.spool_dir.clone_from(&typed.spool);
+            copy.s3.retry = typed.store_retry;
+            copy.s3.awaits_listener = !typed.plan;
+        }
         let retention = match typed.prune {
             true => {
                 let behind = "add `backup.retention` to the settings; or leave out `--prune`, and run `redis-ops prune --keep-daily 7 --keep-weekly 4` after the backup";
@@ -50,6 +56,7 @@ impl Resolver<'_> {
         Ok(Settings {
             origin,
             place,
+            copies,
             codec: typed.compression.or(block.codec).unwrap_or_default(),
             labels: typed.labels.iter().cloned().collect(),
             rate: typed.rate,

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_saphyr::{Error, options};
 
-use super::text::{Text, WordOr};
+use super::text::{OneOrMore, Text, WordOr};
 use crate::commands::nearest::nearest;
 use crate::explain::Misuse;
 
@@ -61,11 +61,18 @@ pub struct Backup {
     #[serde(rename = "type")]
     pub kind: Option<Text>,
     pub compression: Option<WordOr<Compression>>,
-    pub destination: Option<Text>,
+    pub destination: Option<OneOrMore<Destination>>,
     pub on_success: Option<Text>,
     pub on_failure: Option<Text>,
     pub ping_url: Option<Text>,
     pub retention: Option<Retention>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Destination {
+    pub url: Option<Text>,
+    pub s3: Option<S3>,
 }
 
 #[derive(Default, Deserialize)]

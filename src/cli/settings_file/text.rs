@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{MapAccess, Visitor};
+use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::Spanned;
 
@@ -46,6 +46,55 @@ impl<'de, B: Deserialize<'de>> Deserialize<'de> for WordOr<B> {
             Either::Word(raw) => Self::Word(Text { raw, line, column }),
             Either::Block(block) => Self::Block(block),
         })
+    }
+}
+
+/// `destination: s3://bucket` or `destination: [/backups, {url: s3://bucket, s3: {…}}]`: words and blocks, one or several.
+pub struct OneOrMore<B>(pub Vec<WordOr<B>>);
+
+impl<'de, B: Deserialize<'de>> Deserialize<'de> for OneOrMore<B> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let spanned = Spanned::<Items<B>>::deserialize(deserializer)?;
+        let (line, column) = (spanned.referenced.line(), spanned.referenced.column());
+        Ok(Self(match spanned.value {
+            Items::One(Either::Word(raw)) => vec![WordOr::Word(Text { raw, line, column })],
+            Items::One(Either::Block(block)) => vec![WordOr::Block(block)],
+            Items::More(all) => all,
+        }))
+    }
+}
+
+enum Items<B> {
+    One(Either<B>),
+    More(Vec<WordOr<B>>),
+}
+
+impl<'de, B: Deserialize<'de>> Deserialize<'de> for Items<B> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ItemsVisitor(PhantomData))
+    }
+}
+
+struct ItemsVisitor<B>(PhantomData<B>);
+
+impl<'de, B: Deserialize<'de>> Visitor<'de> for ItemsVisitor<B> {
+    type Value = Items<B>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a word, a block, or a list of them")
+    }
+    fn visit_str<E>(self, word: &str) -> Result<Self::Value, E> {
+        Ok(Items::One(Either::Word(word.to_owned())))
+    }
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        B::deserialize(MapAccessDeserializer::new(map)).map(|block| Items::One(Either::Block(block)))
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+        let mut all = Vec::new();
+        while let Some(item) = items.next_element()? {
+            all.push(item);
+        }
+        Ok(Items::More(all))
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) fn row(listed: &Listed, now: DateTime<Utc>) -> [String; 9] {
         name,
         manifest.created_at.format("%Y-%m-%d %H:%M").to_string(),
         age(now, manifest.data_from()),
-        published_as(manifest) + pinned(listed),
+        published_as(manifest) + if listed.lies_archived() { ", archived" } else { "" } + pinned(listed),
         manifest.census.as_ref().map_or_else(|| "?".to_owned(), |census| words::count(census.keys)),
         words::bytes(manifest.shards.iter().map(|shard| shard.raw_bytes).sum()),
         words::bytes(manifest.shards.iter().map(|shard| shard.stored_bytes).sum()),
@@ -68,6 +68,7 @@ fn published_as(manifest: &Manifest) -> String {
 /// The status in the words of the JSON, and why a backup cannot be used.
 pub(super) fn status_of(listed: &Listed) -> (&'static str, Option<&String>) {
     match &listed.status {
+        ListedStatus::Published(_) if listed.lies_archived() => ("archived", None),
         ListedStatus::Published(_) => ("published", None),
         ListedStatus::Unreadable(reason) | ListedStatus::Newer(reason) => ("unreadable", Some(reason)),
         ListedStatus::Archived(reason) => ("archived", Some(reason)),

@@ -46,6 +46,8 @@ pub struct Counts {
     pub expired_fields: u64,
     /// Whether the function libraries are those of the backup, or were no part of the question.
     pub functions: bool,
+    /// Libraries of the backup were loaded, and could not be read back.
+    pub functions_unread: bool,
     /// What need not be as in the backup.
     pub announced: Announced,
     /// Whether others were seen to write to the target.
@@ -74,6 +76,7 @@ impl Counts {
             expired,
             expired_fields,
             functions: compared.functions.as_ref().is_none_or(|functions| functions.equal),
+            functions_unread: compared.functions.is_none() && compared.functions_unread.is_some(),
             announced,
             others_wrote,
         }
@@ -81,7 +84,7 @@ impl Counts {
 
     /// The answer: see [`Found::status`].
     pub fn status(&self) -> Status {
-        let odd = self.extra > 0 || self.announced != Announced::default();
+        let odd = self.extra > 0 || self.announced != Announced::default() || self.functions_unread;
         match (self.functions, self.missing > 0 || self.different > 0) {
             (false, _) => Status::Failed,
             // Others were seen to write: what they changed or removed is no fault of the restore.
@@ -109,6 +112,9 @@ impl Counts {
         part(announced.different, "different as announced (kept, lost in part or rebuilt)");
         if !self.functions {
             parts.push("other functions".to_owned());
+        }
+        if self.functions_unread {
+            parts.push("function libraries not read back".to_owned());
         }
         if parts.is_empty() && announced.unseen > 0 {
             let losses = if announced.unseen == 1 { "loss" } else { "losses" };
@@ -164,6 +170,7 @@ mod tests {
             expired: 0,
             expired_fields: 0,
             functions: true,
+            functions_unread: false,
             announced,
             others_wrote: false,
         }

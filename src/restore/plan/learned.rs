@@ -1,6 +1,9 @@
 //! What a restore learns after its plan was made, from its journal and from the target: each adds a line or changes one.
 
-use super::{ALONE, FUNCTIONS_REFUSED, LOCKED, Level, Line, NOTHING_TO_RESUME, Plan, Refused, contents, rights, state};
+use super::{
+    ALONE, FUNCTIONS_REFUSED, KEPT, LOCKED, Level, Line, NOTHING_TO_RESUME, Plan, Refused, contents, rights, state,
+};
+use crate::figures::counted;
 use crate::restore::facts::TargetFacts;
 use crate::restore::functions::Taken;
 use crate::restore::options::Existing;
@@ -95,6 +98,16 @@ impl Plan {
         let level = if accept_loss || !is_registered { Level::Warning } else { Level::Refused };
         self.lines.retain(|line| line.code != contents::FUNCTIONS);
         self.lines.push(Line::new(level, FUNCTIONS_REFUSED, text).flag("--accept-loss"));
+    }
+
+    /// So many keys of the backup are in the target as well, and stay there as they are.
+    pub(in crate::restore) fn names_stay(&mut self, keys: u64) {
+        if keys > 0 {
+            let what = counted(keys, "key");
+            let (is, stays) = if keys == 1 { ("is", "stays") } else { ("are", "stay") };
+            let text = format!("{what} of the backup {is} also in the target and {stays} unchanged");
+            self.lines.push(Line::warning(KEPT, text));
+        }
     }
 
     /// Which names of the backup the target has was asked: the line about them says so, and does not foretell.

@@ -34,6 +34,9 @@ impl Planned {
         if self.plan.refusal().is_none() && !self.facts.only_once {
             let taken = self.names_taken(watcher, &mut connection).await?;
             self.plan.names_are(taken);
+            // A run counts what it meets; and what it has kept is a warning.
+            let kept = self.names_kept(watcher, &mut connection).await?;
+            self.plan.names_stay(kept);
         }
         self.connection = Some(connection);
         Ok(())

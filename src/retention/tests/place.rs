@@ -236,8 +236,9 @@ impl Storage for Place {
     async fn unfinished(&self, prefix: &str) -> Result<Option<LeftUploads>, StorageError> {
         let shared = self.shared();
         let below = shared.uploads.iter().filter(|(key, _)| key.starts_with(prefix));
-        let uploads =
-            below.map(|(key, begun)| ObjectInfo { key: key.clone(), length: 1, modified: Some(*begun) }).collect();
+        let uploads = below
+            .map(|(key, begun)| ObjectInfo { key: key.clone(), length: 1, modified: Some(*begun), is_archived: false })
+            .collect();
         Ok(Some(LeftUploads { uploads, unmeasured: 0 }))
     }
 

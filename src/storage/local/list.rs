@@ -16,7 +16,7 @@ pub(super) fn info(path: &Path, key: String) -> io::Result<ObjectInfo> {
         return Err(io::ErrorKind::NotFound.into());
     }
     let modified = metadata.modified().ok().map(DateTime::<Utc>::from);
-    Ok(ObjectInfo { key, length: metadata.len(), modified })
+    Ok(ObjectInfo { key, length: metadata.len(), modified, is_archived: false })
 }
 
 /// What is told of a folder that cannot be read, by its key: it ends the walk, or does not.

@@ -105,7 +105,7 @@ impl S3 {
 
 /// The error after the last try.
 pub(super) fn damaged(key: &str) -> StorageError {
-    StorageError::other(errors::damaged(key, "by its ETag the store holds other bytes than it was sent"))
+    StorageError::other(errors::damaged(key, "the store holds other bytes than it was sent"))
 }
 
 #[cfg(test)]

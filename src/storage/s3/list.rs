@@ -2,6 +2,7 @@
 
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::operation::list_parts::ListPartsOutput;
+use aws_sdk_s3::types::ObjectStorageClass;
 
 use super::errors::{self, Op, is_not_implemented, is_unreadable};
 use super::pace::{Purpose, Trouble};
@@ -16,7 +17,9 @@ pub(super) async fn objects(inner: &Inner, prefix: String) -> Result<Vec<ObjectI
             // Not every store keeps to a prefix that ends within a name.
             if let (true, Some(key)) = (full_key.starts_with(&prefix), inner.own_key(&full_key)) {
                 let length = u64::try_from(object.size.unwrap_or_default()).unwrap_or_default();
-                found.push(ObjectInfo { key, length, modified: object.last_modified.and_then(time) });
+                let is_archived =
+                    matches!(object.storage_class, Some(ObjectStorageClass::Glacier | ObjectStorageClass::DeepArchive));
+                found.push(ObjectInfo { key, length, modified: object.last_modified.and_then(time), is_archived });
             }
         }
     })
@@ -74,7 +77,10 @@ pub(super) async fn uploads(inner: &Inner, prefix: String) -> Result<Option<Vec<
         for upload in page.uploads.unwrap_or_default() {
             let key = upload.key.and_then(|full_key| inner.own_key(&full_key));
             if let (Some(key), Some(id)) = (key, upload.upload_id) {
-                found.push((ObjectInfo { key, length: 0, modified: upload.initiated.and_then(time) }, id));
+                found.push((
+                    ObjectInfo { key, length: 0, modified: upload.initiated.and_then(time), is_archived: false },
+                    id,
+                ));
             }
         }
         if page.is_truncated != Some(true) {

@@ -280,7 +280,7 @@ impl Storage for S3 {
 
     async fn head(&self, key: &str) -> Result<ObjectInfo, StorageError> {
         let head = self.inner.head(&self.inner.full_key(key)?).await?;
-        Ok(ObjectInfo { key: key.to_owned(), length: head.length, modified: head.modified })
+        Ok(ObjectInfo { key: key.to_owned(), length: head.length, modified: head.modified, is_archived: false })
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>, StorageError> {

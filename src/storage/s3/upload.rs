@@ -9,15 +9,16 @@ use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUploa
 use bytes::Bytes;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+use xxhash_rust::xxh3::Xxh3;
 
 use super::errors::{Op, is_conflict, is_not_implemented, is_unreadable};
 use super::kept;
 use super::pace::{Purpose, Trouble};
-
 use super::part::{Part, Sent};
+use super::read::ObjectChunks;
 use super::whose::{self, Whose, Written};
 use super::{CONFLICT_PAUSE, CONFLICTS, Head, S3, StorageError, list};
-use crate::storage::{Expected, PartSizes, Upload};
+use crate::storage::{Chunks as _, Expected, PartSizes, Upload};
 
 /// How long an abort waits for parts in flight.
 const SETTLING: Duration = Duration::from_secs(5);
@@ -41,6 +42,8 @@ pub(super) struct PartUpload {
     done: Vec<CompletedPart>,
     /// The ETag of some part is not the MD5 of its bytes.
     has_doubted: bool,
+    /// Of all bytes that were to be sent.
+    digest: Xxh3,
     failed: bool,
 }
 
@@ -62,6 +65,7 @@ impl PartUpload {
             sending: JoinSet::new(),
             done: Vec::new(),
             has_doubted: false,
+            digest: Xxh3::new(),
             failed: false,
         }
     }
@@ -72,6 +76,7 @@ impl PartUpload {
             let room = usize::try_from(self.length - self.part.len()).unwrap_or(usize::MAX);
             let now = bytes.split_to(room.min(bytes.len()));
             self.sent += now.len() as u64;
+            self.digest.update(&now);
             self.fill(now).await?;
             // A full part is kept until more comes: the last one may be short, but a store may refuse an empty one.
             if self.part.len() == self.length && !bytes.is_empty() {
@@ -208,7 +213,34 @@ impl PartUpload {
             self.done.sort_by_key(|part| part.part_number);
             self.join_parts().await?;
         }
-        self.look_back().await
+        let length = self.look_back().await?;
+        if self.has_doubted {
+            self.read_back().await?;
+        }
+        Ok(length)
+    }
+
+    /// Reads the whole object where no ETag of its parts was the MD5 of their bytes: either this store makes them otherwise, or each part
+    /// was damaged on its way. What is not as it was sent is removed.
+    async fn read_back(&self) -> Result<(), StorageError> {
+        tracing::info!("the store does not say what it keeps of {}: it is read back", self.full_key);
+        let inner = std::sync::Arc::clone(&self.s3.inner);
+        let mut chunks = match ObjectChunks::open(inner, self.full_key.clone(), 0).await {
+            // Who may write and not read learns nothing here.
+            Err(StorageError::AccessDenied(_)) => return Ok(()),
+            opened => opened?,
+        };
+        let mut digest = Xxh3::new();
+        while let Some(chunk) = chunks.next().await? {
+            digest.update(&chunk);
+        }
+        if digest.digest128() == self.digest.digest128() {
+            return Ok(());
+        }
+        if let Err(error) = self.s3.remove(&self.full_key).await {
+            tracing::warn!("{} is damaged in the store, and cannot be removed: {error}", self.full_key);
+        }
+        Err(kept::damaged(&self.full_key))
     }
 
     async fn join_parts(&mut self) -> Result<(), StorageError> {

@@ -893,7 +893,7 @@ fn keys_that_stay_need_no_room_twice() {
     target.ok(&["CONFIG", "SET", "maxmemory", &(used * 6 / 5).to_string(), "maxmemory-policy", "allkeys-lru"]);
     let skip = ["--on-conflict", "skip"];
     let (code, plan) = stored.restore(&target, &[&skip[..], &["--plan"]].concat());
-    assert_eq!((code, said(&plan, "target_too_small")), (0, "nothing"), "{plan:#}");
+    assert_eq!((code, said(&plan, "target_too_small")), (1, "nothing"), "{plan:#}");
     let (code, answer) = stored.restore(&target, &skip);
     assert_eq!((code, target.ok(&["DBSIZE"]).as_str()), (1, "20000"), "{answer}");
     // Keys of others need theirs.
@@ -993,6 +993,32 @@ fn a_library_that_may_never_end_is_said_and_never_fed_to_a_target() {
             let (exit, answer) = restore(&["--replace-all", "--no-safety-backup", "--yes"]);
             assert_eq!(exit, if ends { 0 } else { 2 }, "{name} {code}: {answer:#}");
             assert!(target.ok(&["FUNCTION", "LIST"]).contains("l1"), "{name} {code}");
+        }
+    }
+}
+
+/// The run names what it has kept, and ends with a warning; the plan knows as much.
+#[test]
+fn a_plan_says_how_many_keys_stay_as_they_are() {
+    let (Some(source), Some(target)) = (RedisServer::start(), RedisServer::start()) else { return };
+    source.fill(20, 10);
+    source.ok(&["SET", "shared", "of the backup"]);
+    let stored = Stored::of(&source);
+    for (theirs, code) in [("alone", 0), ("shared", 1)] {
+        for method in ["restore", "commands"] {
+            target.ok(&["SET", theirs, "of the target"]);
+            let more = ["--on-conflict", "skip", "--method", method];
+            let (planned, plan) = stored.restore(&target, &[&more[..], &["--plan"]].concat());
+            let says = said(&plan, "kept").contains("1 key of the backup is also in the target and stays unchanged");
+            assert_eq!((planned, says), (code, code == 1), "{theirs} {method}: {plan:#}");
+            let (done, answer) = stored.restore(&target, &more);
+            assert_eq!(
+                (done, &answer["result"]["skipped_existing"]),
+                (code, &code.into()),
+                "{theirs} {method}: {answer:#}"
+            );
+            assert_eq!(target.ok(&["GET", theirs]), "of the target");
+            target.ok(&["FLUSHALL"]);
         }
     }
 }

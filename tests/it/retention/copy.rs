@@ -191,3 +191,75 @@ fn the_settings_of_the_other_repository_say_where_its_store_is() {
     assert_eq!((code, statuses(&answer)), (0, vec!["copied"]), "{answer:#}");
     assert_eq!(over(&second, &["verify", "prod/latest", "-r", &second.location("far")]).run().code, 0);
 }
+
+/// A backup with these settings.
+fn backup_with(settings: &str, server: &RedisServer, more: &[&str]) -> (i32, serde_json::Value) {
+    let run = RedisOps::new().file("redis-ops.yaml", settings);
+    let config = run.home().join("redis-ops.yaml").display().to_string();
+    run.args(["backup", "-i", &server.url(), "--name", "prod", "-c", &config]).args(more).json()
+}
+
+fn places(answer: &serde_json::Value) -> Vec<(&str, &str)> {
+    let all = answer["copies"].as_array().into_iter().flatten();
+    all.map(|copy| (copy["repository"].as_str().unwrap(), copy["status"].as_str().unwrap())).collect()
+}
+
+#[test]
+fn a_backup_goes_to_every_destination_of_the_settings() {
+    let Some(server) = RedisServer::start() else { return };
+    server.fill(200, 50);
+    let (near, far, gone) = (Folder::new(), Folder::new(), Folder::new());
+    let (near, far) = (near.text(), far.text());
+    let settings = format!("backup: {{ destination: [{near}, {far}] }}\n");
+    let (code, answer) = backup_with(&settings, &server, &[]);
+    assert_eq!((code, places(&answer)), (0, vec![(&*format!("file://{far}"), "copied")]), "{answer:#}");
+    for place in [&near, &far] {
+        let verified = RedisOps::new().args(["verify", "prod/latest", "-r", place]).run();
+        assert_eq!(verified.code, 0, "{}", verified.everything());
+    }
+    // Where the repository is named, the settings' copies are not meant.
+    let (code, answer) = backup_with(&settings, &server, &["-r", &near]);
+    assert_eq!((code, places(&answer)), (0, Vec::new()), "{answer:#}");
+    // A plan copies nothing, and says where it would.
+    let (code, answer) = backup_with(&settings, &server, &["--plan"]);
+    assert_eq!((code, &answer["copies_to"][0]), (0, &format!("file://{far}").into()), "{answer:#}");
+
+    // One that fails is a warning; the other has the backup, whichever of the two it is.
+    let gone = gone.text();
+    let nobody = format!("{gone}/file");
+    fs::write(&nobody, "").unwrap();
+    for (list, kept) in [([&near, &nobody], &near), ([&nobody, &far], &far)] {
+        let settings = format!("backup: {{ destination: [{}, {}] }}\n", list[0], list[1]);
+        let before = RedisOps::new().args(["list", "-r", kept]).json().1["backups"].as_array().unwrap().len();
+        let (code, answer) = backup_with(&settings, &server, &[]);
+        assert_eq!((code, places(&answer)), (1, vec![(&*format!("file://{nobody}"), "failed")]), "{answer:#}");
+        let after = RedisOps::new().args(["list", "-r", kept]).json().1["backups"].as_array().unwrap().len();
+        assert_eq!(after, before + 1);
+    }
+    let settings = format!("backup: {{ destination: [{nobody}, {nobody}2/x] }}\n");
+    fs::write(format!("{nobody}2"), "").unwrap();
+    let (code, answer) = backup_with(&settings, &server, &[]);
+    assert_eq!((code, answer["error"].is_object()), (2, true), "all failing is a failure: {answer:#}");
+}
+
+/// Two stores, each with an endpoint of its own; the credentials are the same.
+#[test]
+fn a_destination_may_have_a_store_of_its_own() {
+    let Some(server) = RedisServer::start() else { return };
+    server.fill(50, 50);
+    let (first, second) = (S3Server::start(), S3Server::start());
+    let settings = format!(
+        "backup:\n  destination:\n    - {}\n    - url: {}\n      s3: {{ endpoint: {}, path_style: true, region: us-east-1 }}\n",
+        first.location("near"),
+        second.location("far"),
+        second.endpoint()
+    );
+    let run = RedisOps::new().file("redis-ops.yaml", &settings);
+    let config = run.home().join("redis-ops.yaml").display().to_string();
+    let run = first.env().into_iter().fold(run, |run, (name, value)| run.env(&name, value));
+    let (code, answer) = run.args(["backup", "-i", &server.url(), "--name", "prod", "-c", &config]).json();
+    assert_eq!((code, places(&answer).len()), (0, 1), "{answer:#}");
+    for (store, prefix) in [(&first, "near"), (&second, "far")] {
+        assert_eq!(over(store, &["verify", "prod/latest", "-r", &store.location(prefix)]).run().code, 0);
+    }
+}

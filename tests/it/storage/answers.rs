@@ -269,7 +269,7 @@ async fn what_is_damaged_on_its_way_is_sent_again_where_the_etag_tells() {
 
     use redis_ops::storage::{PartSizes, Step};
     const PART: usize = 5 << 20;
-    let body = super::sample(2 * PART + 9);
+    let body: Bytes = super::sample(2 * PART + 9).iter().map(|byte| b'a' + byte % 26).collect::<Vec<u8>>().into();
     let md5 = |bytes: &[u8]| format!("\"{}\"", hex::encode(<md5::Md5 as md5::Digest>::digest(bytes)));
     let parts: Vec<String> = body.chunks(PART).map(md5).collect();
     let small = md5(b"small");
@@ -285,8 +285,13 @@ async fn what_is_damaged_on_its_way_is_sent_again_where_the_etag_tells() {
         (HashMap::from([("first partNumber=1", 9)]), true, false, false),
         (HashMap::from([("small", 9)]), true, false, false),
         (HashMap::new(), false, false, true),
+        // No part was right, so that nothing tells but reading it back.
+        (HashMap::from([("first partNumber", 99)]), true, false, false),
     ] {
         let row = format!("{damages:?} {of_md5} {spooled}");
+        let text = String::from_utf8(body.to_vec()).unwrap();
+        // What arrived damaged is kept so.
+        let text = if damages.contains_key("first partNumber") { text.replacen('a', "b", 1) } else { text };
         let (left, parts, small, length) = (Mutex::new(damages), parts.clone(), small.clone(), body.len());
         let web = Web::start(move |line| {
             let mut left = left.lock().unwrap();
@@ -307,6 +312,7 @@ async fn what_is_damaged_on_its_way_is_sent_again_where_the_etag_tells() {
                 }
                 // What is read back is what was sent, unless it arrived damaged for good.
                 line if line.starts_with("GET") && line.contains("unknown") => "unknown",
+                line if line.starts_with("GET") && (line.contains("first") || line.contains("second")) => &text,
                 _ => "",
             };
             let answer = Answer { status: 200, headers: vec![("ETag", e_tag.to_owned())], body: body.to_owned() };

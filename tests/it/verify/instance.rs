@@ -6,7 +6,7 @@ use super::{backup_into, repository_of, repository_of_what_expires, told, verify
 use crate::backup::Folder;
 use crate::support::cluster::{Cluster, any_kind};
 use crate::support::redis_ops::RedisOps;
-use crate::support::redis_server::{RedisServer, on_each, servers};
+use crate::support::redis_server::{RedisServer, on_each, server_named, servers};
 use crate::support::sample;
 
 /// Far in the future, Unix milliseconds.
@@ -392,4 +392,47 @@ fn a_library_that_one_primary_of_a_cluster_lacks_is_a_difference() {
         let run = verify(&folder, &["-i", &url, "--backup-id", "prod/latest"]).run();
         assert!(run.text().contains(&format!("functions differ on {address}")), "{}", run.everything());
     }
+}
+
+/// Who may not read the functions of a server does not know whether they are those of the backup: neither equal nor different.
+#[test]
+fn functions_that_cannot_be_read_are_not_compared() {
+    let Some(installed) = server_named("redis-server-7.0") else { return };
+    let Some(server) = RedisServer::builder().version(&installed).start() else { return };
+    server.fill(50, 20);
+    let (folder, _) = repository_of(&server);
+    server.ok(&[
+        "ACL",
+        "SETUSER",
+        "reader",
+        "on",
+        ">long-password",
+        "~*",
+        "&*",
+        "+@all",
+        "-psync",
+        "-sync",
+        "-function|dump",
+    ]);
+    let url = server.url().replacen("redis://", "redis://reader:long-password@", 1);
+    let looked = || verify(&folder, &["-i", &url, "--backup-id", "prod/latest"]).run();
+    // None on either side, one that the backup lacks, and one that is the same: it is always the same answer.
+    let library = "#!lua name=lib\nredis.register_function('f', function() return 1 end)";
+    for step in 0..3 {
+        if step == 1 {
+            server.ok(&["FUNCTION", "LOAD", library]);
+        }
+        if step == 2 {
+            backup_into(&folder, &server);
+        }
+        let run = looked();
+        let all = run.everything();
+        assert!(run.code == 1 && all.contains("function libraries could not be read"), "{step}: {all}");
+        assert!(!all.contains("differ") && all.contains("function|dump"), "{step}: {all}");
+    }
+    // With the right the same question has its answer.
+    server.ok(&["ACL", "SETUSER", "reader", "+function|dump"]);
+    assert_eq!(looked().code, 0);
+    server.ok(&["FUNCTION", "DELETE", "lib"]);
+    assert_eq!(looked().code, 2);
 }

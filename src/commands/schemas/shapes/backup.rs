@@ -41,6 +41,12 @@ pub(in crate::commands) fn backup() -> Fields {
         ("keyspace_hits_added", count()),
         ("impact", impact),
     ]);
+    let copy = object(&[
+        ("repository", text()),
+        ("status", one_of(["copied", "failed"])),
+        ("bytes?", count()),
+        ("reason?", text()),
+    ]);
     let fields = vec![
         ("backup", shape("manifest")),
         ("source", described(maybe(source.clone()), "null: a file was adopted; of a cluster all shards as one")),
@@ -51,6 +57,11 @@ pub(in crate::commands) fn backup() -> Fields {
         ("newest", described(maybe(time()), "null: not examined")),
         ("plan", plan),
         ("prune", described(maybe(object(&prune)), "with --prune; null: nothing was examined")),
+        (
+            "copies",
+            described(list(copy), "where `backup.destination` names several: the others, and those that failed"),
+        ),
+        ("copies_to", described(list(text()), "with --plan: the repositories that would get a copy")),
     ];
     (fields, vec![vec!["backup", "source", "warnings"], vec!["due", "enabled", "newest"], vec!["plan"]])
 }

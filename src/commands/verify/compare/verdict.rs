@@ -67,6 +67,7 @@ pub(super) fn judge(
         true => Status::Failed,
         // Nothing is equal to nothing: that proves nothing.
         false if nothing_checked => Status::Unknown,
+        false if compared.functions_unread.is_some() => Status::Warning,
         false => Status::Ok,
     };
     answer.status = answer.status.and(status);
@@ -95,6 +96,9 @@ pub(super) fn judge(
         )
     };
     answer.sentence = sentence;
+    if compared.functions_unread.is_some() {
+        answer.sentence.push_str("; function libraries could not be read, and are not compared");
+    }
     if is_fuzzy && !compared.is_equal() {
         answer.sentence.push_str("; read key by key: concurrent writes may be among the differences");
     }
