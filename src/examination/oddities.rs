@@ -83,7 +83,13 @@ fn finding(kind: OddityKind, value_type: Option<ValueType>, seen: &Seen, servers
     let worst = fates.iter().map(|(fate, _)| *fate).max().unwrap_or(Fate::Unknown);
     let severity = match (worst, kind) {
         // Only a server can tell; most such code ends. No target gets it before it was asked.
-        (_, OddityKind::FunctionNotRun | OddityKind::FunctionMayNotEnd | OddityKind::LuaScript) => Severity::Info,
+        (
+            _,
+            OddityKind::FunctionNotRun
+            | OddityKind::FunctionMayNotEnd
+            | OddityKind::FunctionLogs
+            | OddityKind::LuaScript,
+        ) => Severity::Info,
         (Fate::Refuses | Fate::Dies, _) => Severity::Critical,
         (Fate::Unknown, _) => Severity::Warning,
         (Fate::Takes, _) => Severity::Info,

@@ -114,7 +114,13 @@ impl Planned {
         let present = target.functions.clone().unwrap_or_default();
         // Every primary of a cluster is the same server: one is asked.
         let node = self.request.node.each().into_iter().next().unwrap_or_else(|| self.request.node.clone());
-        let mut rejected = functions::ask(&mut node.connect_for_long_answers().await?, &sources, &present).await?;
+        let mut rejected = functions::ask(
+            &mut node.connect_for_long_answers().await?,
+            &sources,
+            &present,
+            TargetFormat::of(&target.server),
+        )
+        .await?;
         if options.existing == Existing::ReplaceAll {
             // A function that another library of the target has: that library goes before the backup's comes.
             rejected.retain(|library| present.is_empty() || !library.reason.ends_with("already exists"));

@@ -8,9 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::connection::{Command, CommandError, CommandFault, Connection, Head as Answer, Lane};
 use crate::figures::counted;
+use crate::rdb::oddity::logs_while_it_loads;
 use crate::rdb::visit::{Entry, Interest, Visit};
 use crate::replies::Reply;
 use crate::restore::replay::assemble::{Libraries, name_of};
+use crate::restore::target_format::TargetFormat;
 
 /// Bytes of sources that are kept; what is longer is not asked about before.
 const SOURCES_KEPT: usize = 16 << 20;
@@ -144,6 +146,9 @@ pub struct Rejected {
     pub reason: String,
 }
 
+/// Why a library is not given to a Valkey that would crash of it, as a part of a sentence.
+pub const WOULD_CRASH: &str = "it writes to the log while it loads, which crashes this version of Valkey";
+
 /// Asks. Libraries of a name that the target has (`present`) are asked about under another name: the target's could not be brought back.
 ///
 /// # Errors
@@ -152,6 +157,7 @@ pub async fn ask(
     lane: &mut Lane,
     sources: &Sources,
     present: &BTreeSet<String>,
+    format: TargetFormat,
 ) -> Result<Vec<Rejected>, CommandError> {
     let mut rejected = Vec::new();
     let mut names: BTreeMap<String, usize> = BTreeMap::new();
@@ -162,6 +168,7 @@ pub async fn ask(
                 Some(format!("shard {shard} has other code of it than shard {first}, whose code is loaded"))
             }
             Some(_) => Some("the backup has this library twice".to_owned()),
+            None if format.crashes_of_logs() && logs_while_it_loads(source) => Some(WOULD_CRASH.to_owned()),
             None if present.contains(&name) => try_beside(lane, source, &name).await?,
             None => try_to_load(lane, source, &name).await?,
         };

@@ -38,6 +38,8 @@ impl Mended {
             | Kind::HugeHint
             | Kind::SlotHint
             | Kind::SlotInfoAux
+            | Kind::SlotImport
+            | Kind::SlotImportForm
             | Kind::LuaScript
             | Kind::FunctionHeader
             | Kind::TemplateFields
@@ -45,6 +47,7 @@ impl Mended {
             | Kind::OldFunction
             | Kind::FunctionSyntax
             | Kind::FunctionNeverEnds
+            | Kind::FunctionLogs
             | Kind::FunctionMayNotEnd
             | Kind::FunctionNotRun => return None,
             // Whatever else is odd in a value, and what may be added: the content that could be read is what counts.

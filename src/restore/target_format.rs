@@ -130,6 +130,11 @@ impl TargetFormat {
         self.reads.rdb_version
     }
 
+    /// Whether it crashes of a function library that writes to its log while it is loaded: seen with Valkey 9.1.2.
+    pub fn crashes_of_logs(self) -> bool {
+        self.is_valkey && self.server >= (9, 0, 0)
+    }
+
     /// Whether it knows functions (Redis 7.0).
     pub fn has_functions(self) -> bool {
         self.reads.rdb_version >= 10

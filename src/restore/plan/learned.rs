@@ -5,7 +5,7 @@ use super::{
 };
 use crate::figures::counted;
 use crate::restore::facts::TargetFacts;
-use crate::restore::functions::Taken;
+use crate::restore::functions::{Taken, WOULD_CRASH};
 use crate::restore::options::Existing;
 
 impl Plan {
@@ -96,6 +96,14 @@ impl Plan {
             ),
         };
         let level = if accept_loss || !is_registered { Level::Warning } else { Level::Refused };
+        self.lines.retain(|line| line.code != contents::FUNCTIONS);
+        self.lines.push(Line::new(level, FUNCTIONS_REFUSED, text).flag("--accept-loss"));
+    }
+
+    /// A function library of the backup would crash the target: it is not loaded there.
+    pub(in crate::restore) fn function_would_crash(&mut self, library: &str, accept_loss: bool) {
+        let text = format!("the target does not take the function library `{library}` of the backup: {WOULD_CRASH}");
+        let level = if accept_loss { Level::Warning } else { Level::Refused };
         self.lines.retain(|line| line.code != contents::FUNCTIONS);
         self.lines.push(Line::new(level, FUNCTIONS_REFUSED, text).flag("--accept-loss"));
     }

@@ -2,10 +2,13 @@
 
 use super::Planned;
 use crate::explain::Result;
+use crate::rdb::oddity::logs_while_it_loads;
 use crate::restore::alone::{AtWork, at_work};
 use crate::restore::functions;
 use crate::restore::options::{Asked, Existing, Method};
+use crate::restore::replay::assemble::name_of;
 use crate::restore::request::Watcher;
+use crate::restore::target_format::TargetFormat;
 
 impl Planned {
     /// What a run asks before its first write: whether another restore is at work, and whether names of the backup are taken.
@@ -30,6 +33,14 @@ impl Planned {
             && let Some(taken) = functions::taken(&sources, &self.target.function_names)
         {
             self.plan.function_is_taken(&taken, self.request.options.accept_loss);
+        }
+        if self.plan.refusal().is_none()
+            && TargetFormat::of(&self.target.server).crashes_of_logs()
+            && let Some(sources) = self.libraries(watcher).await?
+            && let Some(source) = sources.libraries.iter().find(|source| logs_while_it_loads(source))
+        {
+            let name = String::from_utf8_lossy(name_of(source)).into_owned();
+            self.plan.function_would_crash(&name, self.request.options.accept_loss);
         }
         if self.plan.refusal().is_none() && !self.facts.only_once {
             let taken = self.names_taken(watcher, &mut connection).await?;

@@ -1022,3 +1022,28 @@ fn a_plan_says_how_many_keys_stay_as_they_are() {
         }
     }
 }
+
+/// Valkey 9.1.2 crashes of a library that writes to its log while it is loaded, which every other server loads.
+#[test]
+fn a_library_that_would_crash_the_target_is_never_loaded_there() {
+    let (Some(old), Some(new)) = (server_named("redis-server-7.0"), server_named("valkey-server-9.1")) else { return };
+    let start = |installed| RedisServer::builder().version(installed).start();
+    let (Some(source), Some(target)) = (start(&old), start(&new)) else { return };
+    source.fill(20, 10);
+    let body = "redis.log(redis.LOG_WARNING, 'hi')\nredis.register_function('f', function(k, a) return 1 end)";
+    source.ok(&["FUNCTION", "LOAD", &format!("#!lua name=noisy\n{body}")]);
+    let stored = Stored::of(&source);
+    for method in ["auto", "replica", "restore", "commands"] {
+        for more in [&["--method", method][..], &["--method", method, "--plan"]] {
+            let (code, answer) = stored.restore(&target, more);
+            assert_eq!(code, 2, "{more:?}: {answer:#}");
+            assert_eq!((target.ok(&["PING"]), target.ok(&["DBSIZE"])), ("PONG".into(), "0".into()), "{more:?}");
+        }
+    }
+    let lossy = ["--accept-loss"];
+    let (planned, plan) = stored.restore(&target, &["--accept-loss", "--plan"]);
+    assert_eq!((planned, said(&plan, "functions_refused").contains("`noisy`")), (1, true), "{plan:#}");
+    let (code, answer) = stored.restore(&target, &lossy);
+    assert_eq!((code, target.ok(&["DBSIZE"]).as_str()), (1, "20"), "{answer:#}");
+    assert_eq!(target.ok(&["FUNCTION", "LIST"]), "");
+}

@@ -235,3 +235,23 @@ fn a_number_in_a_stream_that_is_no_text_of_a_number_is_told() {
         }
     }
 }
+
+/// What a node of a Valkey cluster writes while slots come to it: other servers die of it, so none of them is fed the file.
+#[test]
+fn slots_on_their_way_are_told_and_never_fed_to_a_server_that_is_no_node() {
+    let import = |name: &[u8], first: &[u8], last: &[u8]| {
+        rdb("VALKEY080", &[b"\xfe\x00\xf3", &[name.len() as u8], name, b"\x01", first, last, b"\x00\x01a\x01b"])
+    };
+    let job = [b'x'; 40];
+    check(&import(&job, b"\x01", b"\x05"), (1, &["slot_import"]), "valkey-server-9.1", false);
+    check(&import(b"", b"\x01", b"\x05"), (2, &["slot_import_form"]), "valkey-server-9.1", false);
+    check(&import(&job, b"\x05", b"\x01"), (2, &["slot_import_form", "slot_import"]), "valkey-server-9.1", false);
+    let Some(target) = judge("valkey-server-9.1") else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("dump.rdb");
+    std::fs::write(&path, import(&job, b"\x01", b"\x05")).expect("written");
+    let (file, url) = (path.display().to_string(), target.url());
+    let (code, answer) = RedisOps::new().args(["restore", "--file", &file, "--target-instance", &url]).json();
+    assert_eq!((code <= 1, &answer["result"]["method"]), (true, &json!("restore")), "{answer:#}");
+    assert_eq!(target.ok(&["PING"]), "PONG");
+}

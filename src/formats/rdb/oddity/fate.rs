@@ -101,6 +101,9 @@ fn on(kind: OddityKind, value_type: Option<ValueType>, line: Line) -> Fate {
                 Takes
             }
         }
+        // Nodes of a cluster load it; whether the server is one the file does not say.
+        Kind::SlotImport => Unknown,
+        Kind::SlotImportForm => Refuses,
         Kind::LuaScript => {
             if line == Line::Redis62 {
                 Unknown
@@ -117,6 +120,10 @@ fn on(kind: OddityKind, value_type: Option<ValueType>, line: Line) -> Fate {
         }
         // The server waits for its end for ever, and answers nobody.
         Kind::FunctionNeverEnds => Dies,
+        // Valkey 9.1.2 dies of it, which is a bug of that server and no fault of the file: nothing is fed to it that is not known to be
+        // safe.
+        Kind::FunctionLogs if line == Line::Valkey91 => Unknown,
+        Kind::FunctionLogs => Takes,
         Kind::FunctionMayNotEnd | Kind::FunctionNotRun => Unknown,
     }
 }

@@ -54,6 +54,12 @@ impl Libraries {
     }
 }
 
+/// Whether a library of Lua writes to the server's log while it is loaded, by its source.
+pub fn logs_while_it_loads(source: &[u8]) -> bool {
+    let first_line = source.iter().position(|byte| *byte == b'\n').unwrap_or(source.len());
+    lua::logs(&source[first_line..])
+}
+
 /// What is odd in the code of a library. Other engines than Lua are nothing that we know.
 fn of_code(source: &[u8]) -> Option<OddityKind> {
     let first_line = source.iter().position(|byte| *byte == b'\n')?;
@@ -66,7 +72,7 @@ fn of_code(source: &[u8]) -> Option<OddityKind> {
         return Some(OddityKind::FunctionSyntax);
     }
     match lua::ends(code) {
-        Ends::Perhaps => None,
+        Ends::Perhaps => lua::logs(code).then_some(OddityKind::FunctionLogs),
         Ends::Unknown => Some(OddityKind::FunctionMayNotEnd),
         Ends::Never => Some(OddityKind::FunctionNeverEnds),
         Ends::NotCompiled => Some(OddityKind::FunctionSyntax),

@@ -72,8 +72,14 @@ pub enum OddityKind {
     SlotHint,
     /// The aux field `slot-info` of Valkey is not numbers.
     SlotInfoAux,
+    /// Keys of slots that are on their way to the node: a Valkey that is not in cluster mode dies of it.
+    SlotImport,
+    /// An import of slots whose name has not 40 bytes, or whose slots are none.
+    SlotImportForm,
     /// A Lua script in the aux field `lua`: Redis up to 6.2 compiles it when it loads the file. It was not compiled here.
     LuaScript,
+    /// A function library that writes to the server's log while it loads: Valkey 9 crashes.
+    FunctionLogs,
     /// A function library whose first line is not `#!<engine> name=<name>`, or names what servers refuse.
     FunctionHeader,
     /// Two function libraries of one name.
@@ -133,7 +139,10 @@ impl OddityKind {
         Self::HugeHint,
         Self::SlotHint,
         Self::SlotInfoAux,
+        Self::SlotImport,
+        Self::SlotImportForm,
         Self::LuaScript,
+        Self::FunctionLogs,
         Self::FunctionHeader,
         Self::DuplicateFunction,
         Self::OldFunction,
@@ -202,7 +211,14 @@ impl OddityKind {
             Self::HugeHint => ("huge_hint", "a database announces 2^31 keys or more"),
             Self::SlotHint => ("slot_hint", "impossible key counts of a cluster slot"),
             Self::SlotInfoAux => ("slot_info_aux", "the aux field slot-info does not hold numbers"),
+            Self::SlotImport => {
+                ("slot_import", "slots were being imported: a Valkey that is not in cluster mode dies of the file")
+            }
+            Self::SlotImportForm => ("slot_import_form", "an import of slots that no server can have begun"),
             Self::LuaScript => ("lua_script", "Lua scripts were not compiled"),
+            Self::FunctionLogs => {
+                ("function_logs", "a function library that writes to the log while it loads, which crashes Valkey 9")
+            }
             Self::FunctionHeader => ("function_header", "a function library without a header that servers take"),
             Self::DuplicateFunction => ("duplicate_function", "two function libraries of one name"),
             Self::OldFunction => ("old_function", "a function library of a release candidate of Redis 7.0"),

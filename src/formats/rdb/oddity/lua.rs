@@ -30,6 +30,31 @@ pub(super) fn ends(code: &[u8]) -> Ends {
     reader.read().map_or(Ends::NotCompiled, |()| reader.worst)
 }
 
+/// Whether the code writes to the server's log while it is loaded: `redis.log(…)` outside of every function. A call of a function that
+/// does is not seen.
+pub(super) fn logs(code: &[u8]) -> bool {
+    let mut tokens = Tokens { rest: code };
+    // Of each block that is open, whether it is a function's: what stands there runs when somebody calls it.
+    let (mut blocks, mut before) = (Vec::new(), [Token::Sign(b';'); 2]);
+    while let Ok(Some(token)) = tokens.next() {
+        let is_field = matches!(before[1], Token::Sign(b'.' | b':'));
+        match token {
+            Token::Name(b"log") if is_field && !blocks.contains(&true) => {
+                if before[0] != Token::Name(b"math") {
+                    return true;
+                }
+            }
+            Token::Name(_) if is_field => {}
+            Token::Name(b"function") => blocks.push(true),
+            Token::Name(b"do" | b"if" | b"repeat") => blocks.push(false),
+            Token::Name(b"end" | b"until") => drop(blocks.pop()),
+            _ => {}
+        }
+        before = [before[1], token];
+    }
+    false
+}
+
 /// A word or sign of the code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Token<'a> {
@@ -303,6 +328,20 @@ fn ends_soon(header: &[Token<'_>]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_log_that_is_written_while_code_is_loaded_is_told_from_one_that_a_call_writes() {
+        for (code, expected) in [
+            ("redis.log(redis.LOG_WARNING, 'hi')", true),
+            ("if x then server.log(1, 'hi') end", true),
+            ("for i = 1, 2 do local s = redis s.log(1, i) end", true),
+            ("redis.register_function('f', function(k, a) redis.log(1, 'hi') return 1 end)", false),
+            ("local function f() if a then redis.log(1, 'x') end end local y = math.log(2)", false),
+            ("-- redis.log(1, 'x')\nlocal log = 1 local s = 'redis.log(1)'", false),
+        ] {
+            assert_eq!(logs(code.as_bytes()), expected, "{code}");
+        }
+    }
 
     #[test]
     fn code_that_ends_is_told_from_code_that_does_not() {

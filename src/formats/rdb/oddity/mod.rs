@@ -26,6 +26,7 @@ mod server;
 pub use collected::{NAME_KEPT, Named, Oddities, Seen};
 pub use fate::{Fate, fate};
 pub(crate) use functions::Libraries;
+pub use functions::logs_while_it_loads;
 pub use kind::OddityKind;
 pub use server::Server;
 

@@ -13,6 +13,8 @@ use crate::slots::{Slots, slot_of};
 
 /// Versions from this one on have a checksum.
 const FIRST_WITH_CHECKSUM: u32 = 5;
+/// Bytes of the name of an import of slots, which is that of a job of the cluster.
+const IMPORT_NAME: usize = 40;
 
 impl Scanner {
     /// Reads an opcode with its arguments, or the type and key of a value.
@@ -201,7 +203,7 @@ impl Scanner {
                 self.crc = Some(self.tail.crc_with(&window.bytes[..up_to_here]));
                 self.state = State::Checksum;
             }
-            opcode::KEY_META_OR_SLOT_IMPORT => return self.key_meta_or_slot_import(at, cursor),
+            opcode::KEY_META_OR_SLOT_IMPORT => return self.key_meta_or_slot_import(at, cursor, visit),
             _ => return self.template_or_update(number, at, cursor),
         }
         Ok(())
@@ -254,11 +256,18 @@ impl Scanner {
         Ok(())
     }
 
-    fn key_meta_or_slot_import(&mut self, at: u64, cursor: &mut Cursor<'_>) -> Result<(), Stop> {
+    fn key_meta_or_slot_import<V: Visit>(
+        &mut self,
+        at: u64,
+        cursor: &mut Cursor<'_>,
+        visit: &mut V,
+    ) -> Result<(), Stop> {
         match self.dialect {
             Dialect::Valkey => {
-                cursor.string(&mut self.tools.first, self.tools.limit)?;
+                let name = cursor.string(&mut self.tools.first, self.tools.limit)?.len();
                 self.state = State::SlotImport { ranges_left: cursor.length()? };
+                let kind = if name == IMPORT_NAME { OddityKind::SlotImport } else { OddityKind::SlotImportForm };
+                self.odd(kind, kind.words(), at, None, visit);
             }
             Dialect::Redis if self.keeps_key_meta() => {
                 let from = cursor.offset();
@@ -323,9 +332,12 @@ impl Scanner {
                 return Ok(());
             }
             State::SlotImport { ranges_left } if *ranges_left > 0 => {
-                let range = (cursor.length()?, cursor.length()?);
+                let (first, last) = (cursor.length()?, cursor.length()?);
                 *ranges_left -= 1;
-                if let (Ok(first), Ok(last)) = (u16::try_from(range.0), u16::try_from(range.1)) {
+                if first > last || last >= SLOTS {
+                    let kind = OddityKind::SlotImportForm;
+                    self.odd(kind, kind.words(), at, None, visit);
+                } else if let (Ok(first), Ok(last)) = (u16::try_from(first), u16::try_from(last)) {
                     let ranges = [self.arriving.ranges(), &[(first, last)]].concat();
                     self.arriving = Slots::of(ranges);
                 }

@@ -1,6 +1,7 @@
 //! A function library: loaded before any key.
 
 use super::plan::{Libraries, Plan};
+use crate::rdb::oddity::logs_while_it_loads;
 use crate::restore::options::Existing;
 use crate::restore::replay::batch::{What, put_command};
 use crate::restore::replay::outbox::Outbox;
@@ -47,6 +48,12 @@ pub fn send(outbox: &mut Outbox, plan: &Plan, source: &[u8]) {
     }
     if !plan.format.has_functions() {
         functions.lost += 1;
+        return;
+    }
+    // Nobody asked whether that may be: a pipe is read once.
+    if plan.format.crashes_of_logs() && logs_while_it_loads(source) {
+        let counted = if plan.accept_loss { &mut functions.lost } else { &mut functions.failed };
+        *counted += 1;
         return;
     }
     let replace = match plan.libraries.next(source, plan.existing) {
