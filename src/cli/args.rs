@@ -248,13 +248,13 @@ pub const GROUPS: [(&str, &[&str]); 6] = [
     ("Restore", &["restore"]),
     ("Verify", &["verify"]),
     ("Look", &["list, show", "status", "diagnose", "health", "metrics"]),
-    ("Keep", &["init", "prune", "copy", "delete, pin", "schedule", "lock"]),
+    ("Keep", &["init", "prune", "copy, delete, pin", "schedule", "lock"]),
     ("Tool", &["explain", "help, man", "completions"]),
 ];
 
 /// What the overview says of commands that share a line.
 pub const TOGETHER: [(&str, &str); 3] = [
-    ("delete, pin", "Remove one backup; protect one from being removed"),
+    ("copy, delete, pin", "Copy backups elsewhere; remove one; protect one"),
     ("help, man", "Show help for a command or a topic; print manual pages"),
     ("list, show", "List backups and their state; show what a backup holds"),
 ];

@@ -76,6 +76,7 @@ fn the_screen_of_a_server_that_differs() {
         look_ms: 0,
         streams: 0,
         module_records: Default::default(),
+        functions_unread: None,
         expired_fields: 0,
         left_out: Tally::default(),
     };

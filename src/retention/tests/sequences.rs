@@ -250,9 +250,12 @@ impl World {
             Step::Pass(minutes) => {
                 // Restores that run give signs of life, or end.
                 self.place.pass(TimeDelta::minutes(*minutes));
-                if *minutes > 15 {
-                    for (_, reading) in std::mem::take(&mut self.readings) {
-                        reading.end().await;
+                for (id, reading) in std::mem::take(&mut self.readings) {
+                    reading.end().await;
+                    if *minutes <= 15 {
+                        let repository = self.repository();
+                        let again = repository.begin_reading("prod", id, ReadFor::Once, elsewhere()).await;
+                        self.readings.push((id, again.map_err(text)?));
                     }
                 }
                 Ok(())

@@ -105,7 +105,7 @@ pub enum OddityKind {
 impl OddityKind {
     /// All kinds of oddities, for the test of the table of fates.
     #[cfg(test)]
-    pub const ALL: [Self; 44] = [
+    pub const ALL: [Self; 47] = [
         Self::UnreadableValue,
         Self::DuplicateMember,
         Self::UnsortedIntset,
