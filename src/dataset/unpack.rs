@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 
 use super::file::Chunks;
 use super::raw::{Opened, Padding, Raw, RawError, Seen, again};
+use super::sealed::Sealed;
 use crate::codec::{Codec, CodecError, Content, Decompressor, Sha256Digest};
 use crate::storage::{Reader, StorageError};
 
@@ -32,18 +33,21 @@ const FRAMES_AHEAD: usize = 8;
 pub(super) enum Stored {
     Object(Feed),
     File(Chunks),
+    /// An encrypted object: what is read of it is decrypted already.
+    Sealed(Box<Sealed>),
 }
 
 impl Stored {
     /// Must be called within a runtime.
     pub(super) fn object(reader: Reader) -> Self {
-        Self::Object(Feed::start(reader, Handle::current()))
+        Self::Object(Feed::of(reader))
     }
 
     fn next(&mut self) -> Option<Result<Bytes, RawError>> {
         match self {
-            Self::Object(feed) => feed.chunks.blocking_recv().map(|chunk| Ok(chunk?)),
+            Self::Object(feed) => feed.next().map(|chunk| Ok(chunk?)),
             Self::File(chunks) => chunks.next().map(|chunk| Ok(chunk?)),
+            Self::Sealed(sealed) => sealed.next(),
         }
     }
 }
@@ -56,6 +60,16 @@ pub(super) struct Feed {
 }
 
 impl Feed {
+    /// Begins to read ahead. Must be called within a runtime.
+    pub(super) fn of(reader: Reader) -> Self {
+        Self::start(reader, Handle::current())
+    }
+
+    /// The next chunk; blocks.
+    pub(super) fn next(&mut self) -> Option<Result<Bytes, StorageError>> {
+        self.chunks.blocking_recv()
+    }
+
     fn start(mut reader: Reader, runtime: Handle) -> Self {
         let (sender, chunks) = mpsc::channel(STORED_AHEAD);
         let reading = runtime.spawn(async move {
@@ -77,7 +91,7 @@ impl Feed {
     }
 
     /// Reads the object from the store once more, from an offset on; blocks.
-    fn back_to(self, offset: u64) -> Result<Self, StorageError> {
+    pub(super) fn back_to(self, offset: u64) -> Result<Self, StorageError> {
         let Self { chunks, reading, runtime } = self;
         drop(chunks);
         let reader = runtime.block_on(async {
@@ -237,7 +251,11 @@ impl Reading {
         let seen = passed.and_then(|()| {
             padding.0.store(decompressor.padding(), Ordering::Relaxed);
             let frames = decompressor.finish()?;
-            Ok(Seen { stored_bytes: at.offset, stored_sha256: at.sha256.map(Sha256Digest::finish), frames })
+            let (stored_bytes, stored_sha256) = match &stored {
+                Stored::Sealed(sealed) => sealed.seen(),
+                Stored::Object(_) | Stored::File(_) => (at.offset, at.sha256.map(Sha256Digest::finish)),
+            };
+            Ok(Seen { stored_bytes, stored_sha256, frames })
         });
         Ended { seen, stored, marks, in_frames }
     }

@@ -54,6 +54,7 @@ impl Repository {
                 begun,
                 id,
                 keeps_conditions: kept == Some(true),
+                recipients: self.encryption.to.clone(),
                 keys: Noted::default(),
                 may_be_published: AtomicBool::new(false),
             };
