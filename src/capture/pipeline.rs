@@ -195,9 +195,9 @@ fn digest(
     inlet: Inlet,
     recipients: Option<&Recipients>,
 ) -> Result<(u64, String), CaptureError> {
-    lower_priority();
     let mut outgoing = Outgoing::into(inlet);
     let Some(recipients) = recipients else {
+        lower_priority();
         while let Some(frame) = frames.next()? {
             if !outgoing.push(frame) {
                 break;
@@ -215,7 +215,9 @@ fn digest(
 
 /// Encrypts frame after frame.
 fn seal(frames: &mut Frames, recipients: &Recipients, outgoing: Outgoing) -> Result<Outgoing, CaptureError> {
+    // A passphrase costs a moment of work, which the server must not wait for behind all other work of this machine.
     let mut sealing = recipients.seal(BufWriter::with_capacity(PIECE, outgoing))?;
+    lower_priority();
     while let Some(frame) = frames.next()? {
         sealing.write_all(&frame)?;
     }

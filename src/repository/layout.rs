@@ -183,6 +183,17 @@ mod tests {
     }
 
     #[test]
+    fn the_objects_of_a_backup_are_known_by_their_names_encrypted_or_not() {
+        for name in ["dump.rdb.gz", "dump.rdb.zst.age", "shard-0001.rdb.age", "census.bin", "census.bin.age"] {
+            assert!(is_usual(name), "{name}");
+        }
+        assert!(is_census("census-0123.bin.age") && is_census("census.bin") && !is_census("dump.rdb.age"));
+        for name in ["dump.txt", "census.age", "notes.bin.age"] {
+            assert!(!is_usual(name), "{name}");
+        }
+    }
+
+    #[test]
     fn a_name_from_a_manifest_leads_nowhere_else() {
         let id = "2024-01-01-01-00".parse().unwrap();
         assert_eq!(object_key("a", id, "dump.rdb.gz").unwrap(), "a/2024-01-01-01-00/dump.rdb.gz");

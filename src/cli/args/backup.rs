@@ -19,7 +19,7 @@ use crate::commands::backup::Transfer;
   redis-ops backup -i redis-prod -r s3://backups/redis
   redis-ops backup -i redis-prod --plan
   redis-ops backup -u rediss://ops@10.0.0.5 -r /backups --compression zstd:3
-  redis-ops backup -i redis-prod -r s3://backups/redis --encrypt-to age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p
+  redis-ops backup -i redis-prod --encrypt-to-file recipients.txt
   redis-ops backup --from-file dump.rdb --name redis-prod -r s3://backups/redis")]
 pub struct Backup {
     /// How to read the data.
