@@ -190,11 +190,7 @@ impl Take for Passing {
     }
 }
 
-fn digest(
-    mut frames: Frames,
-    inlet: Inlet,
-    recipients: Option<&Recipients>,
-) -> Result<(u64, String), CaptureError> {
+fn digest(mut frames: Frames, inlet: Inlet, recipients: Option<&Recipients>) -> Result<(u64, String), CaptureError> {
     let mut outgoing = Outgoing::into(inlet);
     let Some(recipients) = recipients else {
         lower_priority();

@@ -3,6 +3,7 @@
 //! The file is read whole and checked for unknown keys at once; values are understood when they are asked for, so that a variable that only
 //! another instance needs may be missing. Every message names file, line and column, and none repeats a value that may be secret.
 
+mod encryption;
 mod raw;
 mod text;
 
@@ -105,19 +106,6 @@ pub struct Backup {
     /// How it is compressed.
     pub codec: Option<Codec>,
     pub destination: Option<String>,
-}
-
-/// The `backup.encryption` block.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Encryption {
-    /// The public keys to which backups are encrypted.
-    pub recipients: Option<Vec<String>>,
-    /// A file with them, in place of the list.
-    pub recipients_file: Option<PathBuf>,
-    /// A file with the passphrase that encrypts and decrypts, in place of keys.
-    pub passphrase_file: Option<PathBuf>,
-    /// A file with the identity that decrypts.
-    pub identity_file: Option<PathBuf>,
 }
 
 /// The `s3` block.
@@ -260,31 +248,6 @@ impl SettingsFile {
             codec: raw.compression.as_ref().map(|compression| self.codec(compression)).transpose()?,
             destination: self.destination()?,
         })
-    }
-
-    /// The `backup.encryption` block; `None`: there is none.
-    pub fn encryption(&self) -> Result<Option<Encryption>, Misuse> {
-        let Some(raw) = self.raw.backup.as_ref().and_then(|backup| backup.encryption.as_ref()) else { return Ok(None) };
-        let (reader, at) = (self.reader(), |key: &str| format!("backup.encryption.{key}"));
-        let recipients = raw.recipients.as_ref().map(|all| {
-            all.iter().map(|one| reader.required(&at("recipients"), one, |text| Ok(text.to_owned()))).collect()
-        });
-        let encryption = Encryption {
-            recipients: recipients.transpose()?,
-            recipients_file: reader.path(&at("recipients_file"), &raw.recipients_file)?,
-            passphrase_file: reader.path(&at("passphrase_file"), &raw.passphrase_file)?,
-            identity_file: reader.path(&at("identity_file"), &raw.identity_file)?,
-        };
-        let ways = [
-            encryption.recipients.is_some(),
-            encryption.recipients_file.is_some(),
-            encryption.passphrase_file.is_some(),
-        ];
-        if ways.into_iter().filter(|is_set| *is_set).count() > 1 {
-            let why = "set only one of `recipients`, `recipients_file` and `passphrase_file`";
-            return Err(reader.wrong("backup.encryption", why));
-        }
-        Ok(Some(encryption))
     }
 
     /// When backups are taken, a cron line; `None`: it is not said, or they are switched off.

@@ -8,6 +8,7 @@
 
 mod at_rest;
 mod error;
+mod feed;
 mod file;
 pub(crate) mod foreign;
 mod joined;

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
+use super::feed::Feed;
 use super::file::Chunks;
 use super::foreign::{self, First};
 use super::raw::{Opened, Padding, Raw, RawError};
 use super::sealed::Sealed;
-use super::unpack::{self, Feed, Stored};
+use super::unpack::{self, Stored};
 use crate::blocking;
 use crate::codec::Codec;
 use crate::encryption::{Identities, Key};

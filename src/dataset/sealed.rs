@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use bytes::{Buf as _, Bytes};
 
+use super::feed::Feed;
 use super::lock;
 use super::raw::RawError;
-use super::unpack::Feed;
 use crate::codec::Sha256Digest;
 use crate::encryption::{EncryptionError, Identities, Key, OpenError, Unsealed, of_chunk};
 

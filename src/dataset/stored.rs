@@ -225,8 +225,13 @@ impl Backup {
             None => open_object(self.reader(shard).await?, codec, threads)?,
             Some(to) => {
                 self.must_be_openable()?;
-                let reader = self.reader(shard).await?;
-                let (opened, key) = open_sealed(reader, codec, threads, &self.repository.encryption().by, to).await?;
+                let by = &self.repository.encryption().by;
+                let mut sealed = open_sealed(self.reader(shard).await?, codec, threads, by, to).await;
+                if matches!(&sealed, Err(RawError::Encryption(error)) if error.may_be_damage()) {
+                    // The way damages bytes as well.
+                    sealed = open_sealed(self.reader(shard).await?, codec, threads, by, to).await;
+                }
+                let (opened, key) = sealed?;
                 // All objects of a backup are encrypted to the same.
                 let _ = self.opened_by.set(key);
                 opened

@@ -89,6 +89,11 @@ impl EncryptionError {
     pub fn is_damage(&self) -> bool {
         matches!(self, Self::Damaged(_) | Self::Truncated)
     }
+
+    /// Whether the stored bytes may be to blame: a header that was changed looks as if it were for another key.
+    pub fn may_be_damage(&self) -> bool {
+        self.is_damage() || matches!(self, Self::DoesNotOpen { .. } | Self::TooMuchWork(_))
+    }
 }
 
 impl Explain for EncryptionError {

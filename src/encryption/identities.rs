@@ -28,7 +28,7 @@ pub struct Identities {
 pub enum Key {
     /// The identity of this recipient.
     Of(String),
-    /// The passphrase.
+    /// The passphrase, which has no public name.
     Passphrase,
 }
 
@@ -196,7 +196,9 @@ fn instead(line: &str) -> &'static str {
     match line {
         line if line.starts_with("age1") => "is a recipient (age1…), not an identity (AGE-SECRET-KEY-…)",
         line if line.starts_with("AGE-PLUGIN-") => "is an identity of a plugin, which redis-ops does not support",
-        line if line.starts_with("AGE-SECRET-KEY-PQ-") => "is a post-quantum identity, which redis-ops does not support",
+        line if line.starts_with("AGE-SECRET-KEY-PQ-") => {
+            "is a post-quantum identity, which redis-ops does not support"
+        }
         line if line.starts_with("-----BEGIN") => "begins an SSH or PEM key, which redis-ops does not support",
         line if line.starts_with("AGE-SECRET-KEY-") => "is an identity with a typing error, or cut off",
         _ => "is not an identity (AGE-SECRET-KEY-…)",

@@ -43,7 +43,8 @@ impl Recipients {
     /// The file cannot be read, names none, or a line is no public key.
     pub fn of_file(path: &Path) -> Result<Self, EncryptionError> {
         let what = "the recipients file";
-        let read = private_files::read_secret(path, FILE_LIMIT).map_err(|why| EncryptionError::file(what, path, why))?;
+        let read =
+            private_files::read_secret(path, FILE_LIMIT).map_err(|why| EncryptionError::file(what, path, why))?;
         let mut keys = Vec::new();
         for (number, line) in (1..).zip(read.text.lines().map(str::trim)) {
             if !line.is_empty() && !line.starts_with('#') {

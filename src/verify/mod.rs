@@ -27,14 +27,13 @@ use tokio_util::sync::CancellationToken;
 use crate::census::{self, Census};
 use crate::codec::Sha256Digest;
 use crate::dataset::{self, CENSUS_LIMIT, DatasetError, Foreign, RawError, missing_object, sealed_damage};
-use crate::encryption::EncryptionError;
 use crate::examination::{self, Observed, Told};
 use crate::explain::{Explain, Interrupted, Meaning, Status};
 use crate::finding::{Finding, Severity};
 use crate::progress::{Progress, Unit};
 use crate::rdb::Needs;
-use crate::repository::manifest::{Manifest, Purpose, Shard, StructureState};
 use crate::repository::RepositoryError;
+use crate::repository::manifest::{Manifest, Purpose, Shard, StructureState};
 use crate::storage::StorageError;
 use drill::DrillError;
 use reading::{Looking, Read, drive};
@@ -271,7 +270,7 @@ async fn unpacked(
         Err(error) => error,
     };
     let DatasetError::Raw(RawError::Encryption(of_key)) = &error else { return Err(error.into()) };
-    if matches!(of_key, EncryptionError::NothingGiven { .. } | EncryptionError::File { .. }) {
+    if !of_key.may_be_damage() {
         return Err(error.into());
     }
     let mut read = as_stored(backup, shard, progress, cancel).await?;

@@ -83,7 +83,10 @@ pub async fn write(
         return Ok(());
     }
     let proven_at = proven(before.as_ref(), level, status, now);
-    let receipt = Receipt { time: now, content: content(report, manifest.encryption.is_some(), (level, status, &findings), &proven_at) };
+    let receipt = Receipt {
+        time: now,
+        content: content(report, manifest.encryption.is_some(), (level, status, &findings), &proven_at),
+    };
     repository.write_receipt(&manifest.instance, id, VERIFY, &receipt).await
 }
 

@@ -170,7 +170,11 @@ impl Resolver<'_> {
     pub(super) fn stored(&self, chosen: &Chosen<'_>, instance: Option<String>) -> Result<Backup, Misuse> {
         match chosen.file {
             Some(path) => Ok(Backup::File(super::file(path))),
-            None => Ok(Backup::Stored { place: self.place_for_backups()?, id: chosen.id.unwrap_or("latest").to_owned(), instance }),
+            None => Ok(Backup::Stored {
+                place: self.place_for_backups()?,
+                id: chosen.id.unwrap_or("latest").to_owned(),
+                instance,
+            }),
         }
     }
 }

@@ -50,7 +50,10 @@ fn with_sides(outcome: Outcome, source: &Dataset, target: &Target, context: &Con
         Target::Stdout | Target::Server(_) => None,
     };
     let (_, backup) = super::sides::backup(source, context.now);
-    show::with_key(outcome, source).field("backup", backup).field("target", json!({ "path": path })).field("safety_backup", ())
+    show::with_key(outcome, source)
+        .field("backup", backup)
+        .field("target", json!({ "path": path }))
+        .field("safety_backup", ())
 }
 
 /// What would be written, with nothing done.

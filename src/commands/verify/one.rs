@@ -228,7 +228,8 @@ pub fn sentence(report: &Report, level: Level, what: &str, backup: Option<&Backu
                 level.leaves_open(is_encrypted),
             ),
             None => {
-                let (proves, open, notes) = (level.proves(is_encrypted), level.leaves_open(is_encrypted), drill_tells(report));
+                let (proves, open, notes) =
+                    (level.proves(is_encrypted), level.leaves_open(is_encrypted), drill_tells(report));
                 format!("{what} is good: {proves}{opened}; {open}{notes}")
             }
         },

@@ -79,7 +79,11 @@ fn the_screen_of_a_server_that_differs() {
         expired_fields: 0,
         left_out: Tally::default(),
     };
-    let place = crate::commands::which::Place { location: Location::Local("backups".into()), s3: Box::default() };
+    let place = crate::commands::which::Place {
+        location: Location::Local("backups".into()),
+        s3: Box::default(),
+        encryption: Default::default(),
+    };
     let asked = Comparison {
         with: Other::Backup { place, id: String::new() },
         fail_on: vec![FailOn::Any],

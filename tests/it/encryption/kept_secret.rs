@@ -115,7 +115,10 @@ fn what_needs_a_key_says_so_in_one_sentence_and_exits_with_3() {
         let answer = on(&folder, words).json();
         let (code, name, _, hint) = failed(&answer);
         assert_eq!((code, name), (3, "identity_needed"), "{words:?}: {answer:?}");
-        assert!(said(&answer.1).contains(&format!("encrypted to {RECIPIENT}, and no identity was given")), "{answer:?}");
+        assert!(
+            said(&answer.1).contains(&format!("encrypted to {RECIPIENT}, and no identity was given")),
+            "{answer:?}"
+        );
         assert!(hint.contains("--identity FILE"), "{answer:?}");
     }
     assert_eq!(target.ok(&["DBSIZE"]), "0");
@@ -141,7 +144,8 @@ fn damage_is_found_with_and_without_the_key() {
     let Some(target) = RedisServer::start() else { return };
     let keys = Keys::new();
     let identity = keys.text("identity");
-    let damage: [(&str, fn(&mut Vec<u8>)); 5] = [
+    type Damage = fn(&mut Vec<u8>);
+    let damage: [(&str, Damage); 5] = [
         ("a byte in the middle", |bytes| {
             let at = bytes.len() / 2;
             bytes[at] ^= 1;
@@ -168,7 +172,10 @@ fn damage_is_found_with_and_without_the_key() {
             let ids: Vec<_> =
                 answer["findings"].as_array().unwrap().iter().filter_map(|finding| finding["id"].as_str()).collect();
             let expected = if is_short { "wrong_length" } else { "checksum_mismatch" };
-            assert!(ids.contains(&expected) || (level == "structure" && ids.contains(&"corrupt")), "{what} {level}: {ids:?}");
+            assert!(
+                ids.contains(&expected) || (level == "structure" && ids.contains(&"corrupt")),
+                "{what} {level}: {ids:?}"
+            );
         }
         for method in ["auto", "replica", "restore", "commands"] {
             let line = ["restore", "--backup-id", "latest", "--target-instance", &target.url(), "--method", method];

@@ -16,7 +16,10 @@ fn what_is_no_recipient_is_refused_before_the_server_is_asked() {
     for (more, words) in [
         (["--encrypt-to", IDENTITY], "`--encrypt-to` is a secret identity (AGE-SECRET-KEY-…), not a recipient"),
         (["--encrypt-to", "nonsense-that-may-be-secret"], "`--encrypt-to` is not a recipient"),
-        (["--encrypt-to", "age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pb"], "`--encrypt-to` is not a recipient: `age1t7r"),
+        (
+            ["--encrypt-to", "age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pb"],
+            "`--encrypt-to` is not a recipient: `age1t7r",
+        ),
         (["--encrypt-to", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5"], "not to SSH keys"),
         (["--encrypt-to", ""], "`--encrypt-to` is not a recipient"),
         (["--encrypt-to-file", &empty], "names no recipient"),
@@ -66,7 +69,10 @@ fn a_file_that_holds_no_identity_says_why() {
         let (code, name, ..) = failed(&answer);
         assert_eq!((code, name), (3, "usage"), "{content}: {answer:?}");
         assert!(said(&answer.1).contains(words), "{words}: {answer:?}");
-        assert!(!answer.1.to_string().contains("hunter2") && !answer.1.to_string().contains("SECRET-KEY-1"), "{answer:?}");
+        assert!(
+            !answer.1.to_string().contains("hunter2") && !answer.1.to_string().contains("SECRET-KEY-1"),
+            "{answer:?}"
+        );
     }
     let answer = on(&folder, &["verify", "--backup-id", "latest", "--identity", "/nonexistent/key"]).json();
     assert!(failed(&answer).0 == 3 && said(&answer.1).contains("/nonexistent/key: No such file"), "{answer:?}");

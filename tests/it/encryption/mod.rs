@@ -1,7 +1,8 @@
 //! Backups that are encrypted: taken, looked at without their key, opened with it, and refused without it.
 
-mod keys;
 mod kept_secret;
+mod keys;
+mod on_the_way;
 mod restored;
 mod settings;
 mod taken;
@@ -29,7 +30,7 @@ pub struct Keys {
 impl Keys {
     pub fn new() -> Self {
         let keys = Self { folder: TempDir::new().unwrap() };
-        keys.write("identity", &format!("# created: now\n# public key: {RECIPIENT}\n{IDENTITY}\n"));
+        keys.write("identity", format!("# created: now\n# public key: {RECIPIENT}\n{IDENTITY}\n"));
         keys.write("passphrase", "correct horse battery staple\n");
         keys
     }

@@ -62,8 +62,9 @@ fn a_file_and_a_folder_are_written_decrypted_and_that_is_said() {
     let Some((server, folder, identity)) = taken(&keys) else { return };
     let to = tempfile::tempdir().unwrap();
     let file = to.path().join("dump.rdb");
-    let run =
-        on(&folder, &["restore", "--backup-id", "latest", "--to-file", &file.display().to_string()]).args(&identity).run();
+    let run = on(&folder, &["restore", "--backup-id", "latest", "--to-file", &file.display().to_string()])
+        .args(&identity)
+        .run();
     assert_eq!(run.code, 0, "{}", run.everything());
     assert!(run.text().contains("is decrypted"), "{}", run.everything());
     let other = RedisServer::builder().version(server.installed()).dump(&file).start().unwrap();
@@ -90,7 +91,8 @@ fn a_restore_that_was_interrupted_goes_on() {
     assert_eq!(run.code, 130, "{}", run.everything());
     // The line that is printed to be typed names the key.
     let said = run.everything();
-    let next = said.split('`').filter_map(|part| part.strip_prefix("redis-ops ")).find(|line| line.contains("--resume"));
+    let next =
+        said.split('`').filter_map(|part| part.strip_prefix("redis-ops ")).find(|line| line.contains("--resume"));
     let next = next.unwrap_or_else(|| panic!("{said}"));
     assert!(next.contains(&format!("--identity {}", identity[1])), "{next}");
     let (code, answer) = RedisOps::new().args(next.split(' ')).env("XDG_STATE_HOME", state.path()).json();

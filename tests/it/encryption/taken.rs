@@ -97,7 +97,8 @@ fn either_of_two_recipients_opens_it_and_the_answer_says_which() {
         assert_eq!((code, answer["opened_by"].as_str()), (0, Some(opened_by)), "{files:?}: {answer}");
     }
     // Several identities in one file, and the variable in place of the option.
-    let both = [std::fs::read(keys.path("stranger")).unwrap(), b"\n".to_vec(), std::fs::read(keys.path("other")).unwrap()];
+    let both =
+        [std::fs::read(keys.path("stranger")).unwrap(), b"\n".to_vec(), std::fs::read(keys.path("other")).unwrap()];
     let both = keys.write("both", both.concat());
     let (code, answer) = on(&folder, &verify).env("REDIS_OPS_IDENTITY", &both).json();
     assert_eq!((code, answer["opened_by"].as_str()), (0, Some(&*other)), "{answer}");
@@ -172,15 +173,18 @@ fn a_passphrase_encrypts_and_opens_and_a_line_break_at_its_end_does_not_count() 
     server.fill(100, 100);
     let (keys, folder) = (Keys::new(), Folder::new());
     let answer = backed_up(&server.url(), &folder.text(), &["--passphrase-file", &keys.text("passphrase")]);
-    assert_eq!((&answer["backup"]["encryption"], &answer["backup"]["recipients"]), (&"age".into(), &serde_json::json!([])));
-    let verify = ["verify", "--backup-id", "latest", "--passphrase-file"];
+    assert_eq!(
+        (&answer["backup"]["encryption"], &answer["backup"]["recipients"]),
+        (&"age".into(), &serde_json::json!([]))
+    );
+    let verify = |file: &str| on(&folder, &["verify", "--backup-id", "latest", "--passphrase-file", file]).json();
     for content in ["correct horse battery staple", "correct horse battery staple\r\n"] {
         let file = keys.write("typed", content);
-        let (code, answer) = on(&folder, &verify).arg(&file).json();
+        let (code, answer) = verify(&file);
         assert_eq!((code, &answer["opened_by"]), (0, &"passphrase".into()), "{answer}");
     }
     let wrong = keys.write("wrong", "correct horse battery stable");
-    let (code, answer) = on(&folder, &verify).arg(&wrong).json();
+    let (code, answer) = verify(&wrong);
     assert_eq!((code, &answer["error"]["code"]), (3, &"wrong_identity".into()), "{answer}");
     assert!(!answer.to_string().contains("stable\""), "{answer}");
     let (code, answer) = on(&folder, &["verify", "--backup-id", "latest"]).json();
