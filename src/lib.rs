@@ -12,7 +12,7 @@
 //! floor 2b  capture examination comparison rules scratch                      what several operations do
 //! floor 2a  dataset pasted                                                    data at rest, what a person pasted: opened, read
 //! floor 1   repository census introspection finding progress                  words that the floors above share
-//! floor 0b  connection storage ping                                           talking: Redis, a place for objects, a monitor
+//! floor 0b  connection storage ping encryption                                talking: Redis, a place for objects, a monitor; keys for what is stored
 //! floor 0a  rdb stream codec replies figures times schedule private_files process_group   bytes: the RDB format, the replication stream
 //! ground    explain blocking slots                              what an error means; where work may wait; the slot of a key
 //! ```
@@ -38,6 +38,7 @@ mod schedule;
 mod times;
 
 pub mod connection;
+pub mod encryption;
 mod ping;
 pub mod storage;
 

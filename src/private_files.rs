@@ -1,7 +1,7 @@
-//! Files that only we may read: what a run remembers for a later one holds names of servers and of keys.
+//! Files that only we may read: what a run remembers for a later one holds names of servers and of keys; and what a person keeps secret.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
@@ -29,6 +29,30 @@ pub fn create(path: &Path) -> io::Result<File> {
         file.set_permissions(Permissions::from_mode(0o600))?;
     }
     Ok(file)
+}
+
+/// The content of a file that holds a secret. Nothing prints it: there is no `Debug`.
+pub struct Secret {
+    /// All of it.
+    pub text: String,
+    /// Whether users of this machine may read the file who are neither its owner nor of its group.
+    pub is_open: bool,
+}
+
+/// Reads a file that holds a secret. A path to something endless must not fill the memory: more than `limit` bytes are an error.
+///
+/// # Errors
+/// Why it cannot be read, in words; none of its content is part of them.
+pub fn read_secret(path: &Path, limit: u64) -> Result<Secret, String> {
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    let is_open = file.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o004 != 0);
+    let mut content = Vec::new();
+    file.take(limit + 1).read_to_end(&mut content).map_err(|error| error.to_string())?;
+    if content.len() as u64 > limit {
+        return Err(format!("it is longer than {limit} bytes"));
+    }
+    let text = String::from_utf8(content).map_err(|_| "it is not UTF-8".to_owned())?;
+    Ok(Secret { text, is_open })
 }
 
 #[cfg(test)]

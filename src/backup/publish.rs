@@ -9,14 +9,16 @@ use super::captured::Made;
 use super::options::Options;
 use super::report::{BackupError, Report};
 use super::{abandon, within_grace};
+use crate::blocking;
 use crate::capture::{CaptureError, Inspected};
 use crate::census::Census;
+use crate::encryption::Recipients;
 use crate::examination;
 use crate::explain::Status;
 use crate::figures::counted;
 use crate::finding::Severity;
 use crate::repository::manifest::{
-    Consistency, FINDINGS_KEPT, FORMAT_VERSION, Kind, Manifest, Moment, Needs, Purpose, Shard, Structure,
+    Consistency, Encryption, FINDINGS_KEPT, FORMAT_VERSION, Kind, Manifest, Moment, Needs, Purpose, Shard, Structure,
     StructureFinding, StructureState,
 };
 use crate::repository::{CENSUS, Draft, Repository};
@@ -41,7 +43,10 @@ pub(super) async fn publish(
     let mut manifest = manifest(options, &draft, &made, census.as_ref());
     manifest.lacks.extend(gaps.iter().cloned());
     if let Some(census) = &census {
-        let rest = bytes::Bytes::from(crate::census::encode(census));
+        let rest = match beside(&draft, census).await {
+            Ok(rest) => rest,
+            Err(error) => return Err(abandon(repository, draft, error.into()).await),
+        };
         let sha256 = crate::codec::Sha256Digest::of(&rest);
         let object = draft.object_name(CENSUS);
         match within_grace(draft.put_small(&object, rest), cancel).await {
@@ -84,6 +89,22 @@ pub(super) async fn publish(
     let reservations = reservations.filter(|finding| finding.id != "functions_differ");
     let reservations = reservations.map(|finding| finding.title).collect();
     Ok(Report { manifest, of_cluster: None, sources, reservations, warnings: said, status })
+}
+
+/// The census as it is stored beside the manifest: encrypted as the backup is, since it names keys.
+async fn beside(draft: &Draft, census: &Census) -> Result<bytes::Bytes, CaptureError> {
+    let rest = crate::census::encode(census);
+    let Some(recipients) = draft.recipients().cloned() else { return Ok(rest.into()) };
+    Ok(blocking::run(move || recipients.sealed(&rest)).await?.into())
+}
+
+/// What the RDB says of itself. Scripts, which servers before Redis 7 put there, name keys: of an encrypted backup they are left out.
+fn aux(inspected: &Inspected, is_encrypted: bool) -> BTreeMap<String, String> {
+    let mut aux = inspected.aux.clone();
+    if is_encrypted {
+        aux.remove("lua");
+    }
+    aux
 }
 
 /// What is in all shards together; `None` where one of them was not understood.
@@ -278,11 +299,16 @@ fn consistency(made: &[Made]) -> Consistency {
 
 fn manifest(options: &Options, draft: &Draft, made: &[Made], census: Option<&Census>) -> Manifest {
     let several = made.len() > 1;
+    let is_encrypted = draft.recipients().is_some();
     let (mut shards, mut findings, mut structures) = (Vec::new(), Vec::new(), Vec::new());
     for (index, one) in (0_u32..).zip(made) {
         let inspected = &one.stored.inspected;
         let mut own = examination::structure(&inspected.oddities, &inspected.needs, inspected.broken.as_ref());
         own.iter_mut().for_each(|finding| finding.shard = index);
+        if is_encrypted {
+            // The manifest is for everybody, and the names of keys are not.
+            own.iter_mut().flat_map(|finding| &mut finding.places).for_each(|place| place.key = None);
+        }
         let structure = structure(inspected, &own);
         structures.push(structure);
         findings.extend(own);
@@ -293,7 +319,7 @@ fn manifest(options: &Options, draft: &Draft, made: &[Made], census: Option<&Cen
             replid: one.replid.clone(),
             offset: one.offset,
             rdb_version: inspected.rdb_version,
-            aux: inspected.aux.clone(),
+            aux: aux(inspected, is_encrypted),
             object: one.object.clone(),
             raw_bytes: inspected.raw_bytes + inspected.trailing_bytes,
             stored_bytes: one.stored.stored_bytes,
@@ -326,7 +352,8 @@ fn manifest(options: &Options, draft: &Draft, made: &[Made], census: Option<&Cen
         labels: options.labels.clone(),
         server: made.first().map(|one| one.server.clone()).unwrap_or_default(),
         compression: options.codec.into(),
-        encryption: None,
+        encryption: draft.recipients().map(|_| Encryption::Age),
+        recipients: draft.recipients().map(Recipients::names),
         shards,
         moment,
         skew_seconds: skew,

@@ -40,6 +40,7 @@ pub(super) async fn store(
         rate: options.rate,
         moment_ms: options.now.timestamp_millis(),
         spool: flow.spool,
+        recipients: draft.recipients().cloned(),
     };
     let stored = match pipeline::store(source, upload.as_mut(), settings, progress, cancel).await {
         Ok(stored) => stored,

@@ -1,12 +1,13 @@
-//! From a stream of raw bytes to an object: checked, compressed and uploaded on the way.
+//! From a stream of raw bytes to an object: checked, compressed, encrypted if it is to be, and uploaded on the way.
 //!
 //! ```text
-//! reading (async) ─► inspect, hand to the compressor (thread) ─► frames by all cores ─► SHA-256 (thread) ─► spool ─► upload (async)
+//! reading (async) ─► inspect, hand to the compressor (thread) ─► frames by all cores ─► encrypt, SHA-256 (thread) ─► spool ─► upload (async)
 //! ```
 //!
 //! Every arrow is bounded: a slow store fills the spool and then slows the reading, and memory stays flat. The upload is left
 //! incomplete: whether the object may become visible is decided by who sees the whole.
 
+use std::io::{self, BufWriter, Write};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use super::spool::{self, Gate, Inlet, Outlet, Spooling};
 use crate::blocking;
 use crate::codec::{Codec, Compressor, Frames, Sha256Digest, lower_priority};
 use crate::dataset::pass::{self, Take};
+use crate::encryption::Recipients;
 use crate::progress::Progress;
 use crate::storage::Upload;
 
@@ -55,6 +57,8 @@ pub struct Options {
     pub moment_ms: i64,
     /// For a source that does not wait: what may wait for the store, and the source's `repl-timeout`.
     pub spool: Option<(Spooling, Duration)>,
+    /// To whom the compressed bytes are encrypted; `None`: they are not.
+    pub recipients: Option<Recipients>,
 }
 
 /// Streams all of `source` into `upload`, checked and compressed. The upload is neither completed nor aborted here.
@@ -74,7 +78,8 @@ pub async fn store(
     let gate = options.spool.is_some().then_some(gate);
     let (compressor, frames) = Compressor::new(options.codec, options.threads)?;
     let inspection = spawn("inspect", move || inspect(raw_receiver, compressor, options.moment_ms))?;
-    let digestion = spawn("digest", move || digest(frames, &inlet))?;
+    let recipients = options.recipients;
+    let digestion = spawn("digest", move || digest(frames, inlet, recipients.as_ref()))?;
 
     let (read, written) = {
         let reading = read(source, raw_sender, options.rate, gate, progress);
@@ -93,12 +98,13 @@ pub async fn store(
         return Err(CaptureError::Interrupted);
     }
     // Each stage ends early when its neighbour does; the reason is with the one that did not merely find the other gone.
-    let (inspected, raw_sha256, frames) = match (read, inspected, digested.as_ref().err(), written) {
+    let ((inspected, raw_sha256, frames), digested) = match (read, inspected, digested, written) {
         (Err(error), ..) => return Err(error),
         (_, Err(error), ..) if !is_stopped(&error) => return Err(error),
         (_, _, _, Err(error)) => return Err(error),
+        (_, _, Err(error), _) if !is_stopped(&error) => return Err(error),
         (_, Err(error), ..) => return Err(error),
-        (Ok(()), Ok(inspected), _, Ok(())) => inspected,
+        (Ok(()), Ok(inspected), digested, Ok(())) => (inspected, digested),
     };
     let (stored_bytes, stored_sha256) = digested?;
     Ok(Stored { inspected, raw_sha256, stored_bytes, stored_sha256, frames })
@@ -184,18 +190,75 @@ impl Take for Passing {
     }
 }
 
-fn digest(mut frames: Frames, inlet: &Inlet) -> Result<(u64, String), CaptureError> {
+fn digest(mut frames: Frames, inlet: Inlet, recipients: Option<&Recipients>) -> Result<(u64, String), CaptureError> {
+    let mut outgoing = Outgoing::into(inlet);
+    let Some(recipients) = recipients else {
+        lower_priority();
+        while let Some(frame) = frames.next()? {
+            if !outgoing.push(frame) {
+                break;
+            }
+        }
+        return Ok(outgoing.finish());
+    };
+    let encrypted = seal(&mut frames, recipients, outgoing);
+    match encrypted {
+        // The upload has ended: it says why.
+        Err(CaptureError::File(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok((0, String::new())),
+        encrypted => Ok(encrypted?.finish()),
+    }
+}
+
+/// Encrypts frame after frame.
+fn seal(frames: &mut Frames, recipients: &Recipients, outgoing: Outgoing) -> Result<Outgoing, CaptureError> {
+    // A passphrase costs a moment of work, which the server must not wait for behind all other work of this machine.
+    let mut sealing = recipients.seal(BufWriter::with_capacity(PIECE, outgoing))?;
     lower_priority();
-    let (mut length, mut sha256) = (0, Sha256Digest::new());
     while let Some(frame) = frames.next()? {
-        length += frame.len() as u64;
-        sha256.update(&frame);
-        if !inlet.push(frame) {
-            // The upload has ended: it says why.
-            break;
+        sealing.write_all(&frame)?;
+    }
+    Ok(sealing.finish()?.into_inner().map_err(|error| error.into_error())?)
+}
+
+/// Encrypted bytes go on in pieces of this length: those of `age` are short.
+const PIECE: usize = 512 << 10;
+
+/// What goes to the store, counted and hashed.
+struct Outgoing {
+    inlet: Inlet,
+    length: u64,
+    sha256: Sha256Digest,
+}
+
+impl Outgoing {
+    fn into(inlet: Inlet) -> Self {
+        Self { inlet, length: 0, sha256: Sha256Digest::new() }
+    }
+
+    /// False if the upload has ended: it says why.
+    fn push(&mut self, bytes: Bytes) -> bool {
+        self.length += bytes.len() as u64;
+        self.sha256.update(&bytes);
+        self.inlet.push(bytes)
+    }
+
+    /// How many bytes there were, and their digest.
+    fn finish(self) -> (u64, String) {
+        (self.length, self.sha256.finish())
+    }
+}
+
+impl Write for Outgoing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.push(Bytes::copy_from_slice(bytes)) {
+            true => Ok(bytes.len()),
+            false => Err(io::ErrorKind::BrokenPipe.into()),
         }
     }
-    Ok((length, sha256.finish()))
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn spawn<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> std::io::Result<JoinHandle<T>> {

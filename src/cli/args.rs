@@ -127,6 +127,14 @@ pub struct Global {
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub s3_path_style: Option<bool>,
 
+    /// File with the age identity (AGE-SECRET-KEY-…) that decrypts encrypted backups (repeatable) [env: REDIS_OPS_IDENTITY].
+    #[arg(long = "identity", global = true, value_name = "FILE", help_heading = STORAGE, value_hint = ValueHint::FilePath)]
+    pub identities: Vec<PathBuf>,
+    /// File with the passphrase that decrypts encrypted backups; with `backup`, the passphrase that encrypts. There is no option for
+    /// the passphrase itself: `ps` would show it to every user of the machine.
+    #[arg(long, global = true, value_name = "FILE", help_heading = STORAGE, value_hint = ValueHint::FilePath)]
+    pub passphrase_file: Option<PathBuf>,
+
     /// Settings file [env: REDIS_OPS_CONFIG] [default: the first of ./redis-ops.yaml, $XDG_CONFIG_HOME/redis-ops/config.yaml,
     /// /etc/redis-ops/config.yaml].
     #[arg(short, long, global = true, value_name = "FILE", help_heading = OUTPUT, value_hint = ValueHint::FilePath)]

@@ -35,6 +35,7 @@ variables! {
     REDISCLI_AUTH = "REDISCLI_AUTH", "password, as for redis-cli; `REDIS_OPS_PASSWORD` wins";
     SENTINEL_USERNAME = "REDIS_OPS_SENTINEL_USERNAME", "ACL user for the Sentinels (`--sentinel-username`)";
     SENTINEL_PASSWORD = "REDIS_OPS_SENTINEL_PASSWORD", "password for the Sentinels, if it differs from the server's";
+    IDENTITY = "REDIS_OPS_IDENTITY", "file with the age identity that decrypts backups (`--identity`)";
     FORMAT = "REDIS_OPS_FORMAT", "output format (`--format`)";
     LOG = "REDIS_OPS_LOG", "log filter in the syntax of RUST_LOG, instead of `-v`";
     NO_COLOR = "NO_COLOR", "if not empty: no colour";

@@ -11,6 +11,18 @@ pub fn words(hint: &Hint) -> String {
         Hint::All(hints) => return all(hints),
         Hint::ReportIt => "please report this, with the command line and this message",
 
+        Hint::GiveIdentity => {
+            "`--identity FILE`, REDIS_OPS_IDENTITY or `backup.encryption.identity_file` in the settings names the key; `verify --level checksum` needs none"
+        }
+        Hint::GivePassphrase => {
+            "`--passphrase-file FILE` or `backup.encryption.passphrase_file` in the settings names the passphrase; `verify --level checksum` needs none"
+        }
+        Hint::OtherIdentity => {
+            "give the matching key with `--identity FILE` (`age-keygen -y FILE` prints the recipient of a key); `verify --level checksum` tells whether the object is damaged"
+        }
+        Hint::OtherPassphrase => {
+            "give the matching passphrase with `--passphrase-file FILE`; `verify --level checksum` tells whether the object is damaged"
+        }
         Hint::OtherInstance => {
             "check that the server runs and listens on this port; for another server: `--instance URL` (for a restore `--target-instance URL`)"
         }

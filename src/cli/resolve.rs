@@ -3,6 +3,7 @@
 
 mod archive;
 mod backup;
+mod encryption;
 mod instance;
 mod lock;
 mod reaching;
@@ -20,6 +21,7 @@ use super::settings_file::SettingsFile;
 use crate::commands::nearest::nearest;
 use crate::commands::which::{File, Place};
 use crate::commands::{self, Command, Format, explain, health, init, list, metrics};
+use crate::encryption::Encryption;
 use crate::explain::Misuse;
 use crate::printer::{ColorChoice, Printer};
 use crate::storage::{InvalidLocation, Location, S3Credentials, S3Options};
@@ -147,6 +149,13 @@ impl Resolver<'_> {
         })
     }
 
+    /// The repository of a command that may take a backup on the way: encrypted as the settings say.
+    fn place_for_backups(&self) -> Result<Place, Misuse> {
+        let mut place = self.place()?;
+        place.encryption.to = self.recipients()?;
+        Ok(place)
+    }
+
     /// The repository, where the command does without one.
     fn place_if_named(&self) -> Result<Option<Place>, Misuse> {
         let typed = match &self.global.repository {
@@ -174,7 +183,8 @@ impl Resolver<'_> {
         if let Location::S3 { .. } = location {
             tell_of_blanks(&self.environment.trimmed());
         }
-        Ok(Place { location, s3: Box::new(self.s3()?) })
+        let encryption = Encryption { to: None, by: self.identities()? };
+        Ok(Place { location, s3: Box::new(self.s3()?), encryption })
     }
 
     /// The repositories that get a copy of each backup: those of the settings, where the repository is theirs as well.

@@ -3,6 +3,7 @@
 //! The file is read whole and checked for unknown keys at once; values are understood when they are asked for, so that a variable that only
 //! another instance needs may be missing. Every message names file, line and column, and none repeats a value that may be secret.
 
+mod encryption;
 mod raw;
 mod text;
 
@@ -236,6 +237,7 @@ impl SettingsFile {
         let kind = reader.value("backup.type", &raw.kind, text::backup_type)?;
         // Whoever asks: a typing error is found before it costs a backup.
         self.retention()?;
+        self.encryption()?;
         Ok(Backup {
             archives: kind == Some(text::BackupType::Aof),
             enabled: reader.value("backup.enabled", &raw.enabled, text::truth)?.unwrap_or(true),

@@ -315,6 +315,7 @@ fn as_json(listed: &Listed, now: DateTime<Utc>) -> Value {
         "keys": manifest.and_then(|manifest| manifest.census.as_ref()).map(|census| census.keys),
         "raw_bytes": manifest.map(|manifest| manifest.shards.iter().map(|shard| shard.raw_bytes).sum::<u64>()),
         "stored_bytes": manifest.map(|manifest| manifest.shards.iter().map(|shard| shard.stored_bytes).sum::<u64>()),
+        "encryption": manifest.and_then(|manifest| manifest.encryption.as_ref()),
         "server_version": manifest.map(|manifest| &manifest.server.version),
         "verified_at": good.map(|receipt| times::text(receipt.time)),
         "verified_level": good.and_then(|receipt| receipt.text("level")),

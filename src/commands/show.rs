@@ -15,12 +15,12 @@ use super::which::Backup;
 use super::{Context, Outcome};
 use crate::capture::Inspected;
 use crate::census::Census;
-use crate::dataset::{CENSUS_LIMIT, Dataset};
+use crate::dataset::{self, CENSUS_LIMIT, Dataset};
+use crate::encryption;
 use crate::examination;
 use crate::explain::{Context as _, Result, Status};
 use crate::finding::Severity;
 use crate::printer::words;
-use crate::repository::Repository;
 use crate::repository::manifest::{Manifest, Shard, StructureFinding, StructureState};
 use crate::verify::{self, FileReport};
 
@@ -43,14 +43,19 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     let data = super::which::open(&settings.backup, context).await?;
     match &data {
         data if inside::is_asked(settings, context) => inside::run(settings, data, context).await,
-        Dataset::Backup(backup) => show_stored(&backup.repository, &backup.manifest, context).await,
+        Dataset::Backup(backup) => show_stored(backup, context).await,
         data => show_file(data, context).await,
     }
 }
 
-async fn show_stored(repository: &Repository, manifest: &Manifest, context: &Context) -> Result<Outcome> {
-    let rest = rest_of_census(repository, manifest).await;
-    if let Err(error) = &rest {
+async fn show_stored(backup: &dataset::Backup, context: &Context) -> Result<Outcome> {
+    let dataset::Backup { repository, manifest, .. } = backup;
+    let rest = rest_of_census(backup).await;
+    if backup.must_be_openable().is_err() && manifest.census.is_some() {
+        context.printer.say(
+            "note: the largest keys and the expiries are in the encrypted census: with the key of the backup, `show` has them too",
+        );
+    } else if let Err(error) = &rest {
         context.printer.say(&format!("the rest of the census cannot be read: {error:#}"));
     }
     let rest = rest.ok().flatten();
@@ -65,7 +70,7 @@ async fn show_stored(repository: &Repository, manifest: &Manifest, context: &Con
     let objects: Vec<Value> =
         objects.iter().map(|object| json!({"key": object.key, "length": object.length})).collect();
     let mut outcome = Outcome::new(since.status())
-        .field("backup", manifest)
+        .field("backup", &**manifest)
         .field("census", manifest.census.as_ref().map(|summary| contents::to_json(summary, rest.as_ref(), context)))
         .field("objects", objects)
         .field("keeps_conditions", keeps_conditions)
@@ -97,6 +102,9 @@ fn stored_text(manifest: &Manifest, rest: Option<&Census>, since: &Since, contex
         "server",
         &words::escape(format!("{} {} {} {}", server.name, server.version, server.mode, server.role).as_bytes()),
     ]);
+    if let Some(to) = manifest.encrypted_to() {
+        about.row(["encrypted", &words::escape(encryption::in_words(to).as_bytes())]);
+    }
     if manifest.stale {
         about.row(["stale", "read from a replica that had lost its primary: its data may be old"]);
     }
@@ -233,10 +241,12 @@ pub fn finding_line(finding: &StructureFinding, keys: words::Keys) -> String {
 }
 
 /// Buckets, histogram and largest keys; `None` where the backup has none.
-async fn rest_of_census(repository: &Repository, manifest: &Manifest) -> Result<Option<Census>> {
+async fn rest_of_census(backup: &dataset::Backup) -> Result<Option<Census>> {
+    let dataset::Backup { repository, manifest, .. } = backup;
     let Some(object) = manifest.census.as_ref().and_then(|summary| summary.object.as_ref()) else { return Ok(None) };
     let bytes =
         repository.get_object(manifest, object, CENSUS_LIMIT).await.with_context(|| format!("cannot read {object}"))?;
+    let bytes = backup.content(bytes).await.with_context(|| format!("cannot read {object}"))?;
     Ok(Some(crate::census::decode(&bytes).with_context(|| format!("cannot read {object}"))?))
 }
 

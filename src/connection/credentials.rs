@@ -1,11 +1,10 @@
 //! Who we are to a server: a user name and a password that nothing prints.
 
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use crate::explain::{Explain, Meaning};
+use crate::private_files;
 
 /// The longest password file that is read, in bytes. A path to something endless must not fill the memory.
 const PASSWORD_FILE_LIMIT: u64 = 64 * 1024;
@@ -54,13 +53,7 @@ impl Credentials {
 /// A file that cannot be read, is longer than 64 KiB, is empty or is not UTF-8.
 pub fn read_password_file(path: &Path) -> Result<Secret, PasswordFileError> {
     let fail = |reason: String| PasswordFileError { path: path.display().to_string(), reason };
-    let mut content = Vec::new();
-    let file = File::open(path).map_err(|error| fail(error.to_string()))?;
-    file.take(PASSWORD_FILE_LIMIT + 1).read_to_end(&mut content).map_err(|error| fail(error.to_string()))?;
-    if content.len() as u64 > PASSWORD_FILE_LIMIT {
-        return Err(fail(format!("it is longer than {PASSWORD_FILE_LIMIT} bytes")));
-    }
-    let mut text = String::from_utf8(content).map_err(|_| fail("it is not UTF-8".to_owned()))?;
+    let mut text = private_files::read_secret(path, PASSWORD_FILE_LIMIT).map_err(fail)?.text;
     if text.ends_with('\n') {
         text.pop();
         if text.ends_with('\r') {

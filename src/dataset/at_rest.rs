@@ -35,7 +35,8 @@ impl Dataset {
     /// The census that was made with the backup. `None` where there is none, it is damaged, or one whose digest says nothing to ours:
     /// then the data itself must be read.
     pub async fn census(&self) -> Option<Census> {
-        let Self::Backup(Backup { repository, manifest }) = self else { return None };
+        let Self::Backup(backup) = self else { return None };
+        let Backup { repository, manifest, .. } = backup;
         let summary = manifest.census.as_ref().filter(|summary| summary.digest_version == DIGEST_VERSION)?;
         let (object, sha256) = (summary.object.as_ref()?, summary.sha256.as_ref()?);
         let bytes = match repository.get_object(manifest, object, CENSUS_LIMIT).await {
@@ -46,7 +47,11 @@ impl Dataset {
                 return None;
             }
         };
-        match decode(&bytes, sha256) {
+        // Without its key the census says nothing; the data itself will say which key is needed.
+        if backup.must_be_openable().is_err() {
+            return None;
+        }
+        match self.decoded(backup, bytes, sha256).await {
             Some(census) if (census.keys, census.digest_hex()) == (summary.keys, summary.digest.clone()) => {
                 Some(census)
             }
@@ -55,6 +60,16 @@ impl Dataset {
                 None
             }
         }
+    }
+
+    /// What lies beside the manifest, if it is what was written.
+    async fn decoded(&self, backup: &Backup, bytes: Bytes, sha256: &str) -> Option<Census> {
+        if Sha256Digest::of(&bytes) != *sha256 {
+            return None;
+        }
+        let content = backup.content(bytes).await;
+        let content = content.inspect_err(|error| tracing::debug!("the census of {}: {error}", self.name())).ok()?;
+        census::decode(&content).ok()
     }
 
     /// Tells a visitor all that is in it, shard after shard. The bytes are held against the manifest on the way.
@@ -100,8 +115,4 @@ impl Dataset {
             (error, _) => error,
         }
     }
-}
-
-fn decode(bytes: &Bytes, sha256: &str) -> Option<Census> {
-    (Sha256Digest::of(bytes) == *sha256).then(|| census::decode(bytes).ok()).flatten()
 }

@@ -2,6 +2,7 @@
 
 use super::pass::ReadError;
 use super::raw::RawError;
+use crate::encryption::EncryptionError;
 use crate::explain::{Explain, Interrupted, Meaning};
 use crate::finding::{Finding, Severity};
 use crate::rdb::RdbError;
@@ -75,6 +76,7 @@ impl DatasetError {
             ReadError::Rdb(error) => of_rdb(&error),
             ReadError::Raw(RawError::Codec(error)) => damaged(error.code(), &error.to_string(), error.offset, "stored"),
             ReadError::Raw(RawError::NotAsStored(error)) => error.finding(),
+            ReadError::Raw(RawError::Encryption(error)) if error.is_damage() => sealed_damage(&error),
             ReadError::Raw(error) => return Self::Raw(error),
             ReadError::Interrupted => return Self::Interrupted,
         };
@@ -89,6 +91,11 @@ impl DatasetError {
 /// An RDB that cannot be read on.
 pub fn of_rdb(error: &RdbError) -> Finding {
     damaged(error.code(), &error.to_string(), error.offset, "rdb")
+}
+
+/// Encrypted bytes that were changed, or cut off.
+pub fn sealed_damage(error: &EncryptionError) -> Finding {
+    Finding::new(Severity::Critical, error.code(), error.to_string())
 }
 
 /// Damage at an offset in bytes of `rdb` or of what is `stored`.

@@ -1,13 +1,14 @@
 //! Data at rest: a backup of a repository, a file, or what comes through a pipe. The only home of how it is found, opened and read.
 //!
 //! ```text
-//! backup   manifest ─► object ─► frames ─► Raw ─┐
-//! file     .rdb .rdb.gz .rdb.zst ─────────► Raw ─┼─► one pass: a Take (pass)
-//! pipe     standard input, once ──────────► Raw ─┘
+//! backup   manifest ─► object (decrypted) ─► frames ─► Raw ─┐
+//! file     .rdb .rdb.gz .rdb.zst ─────────────────────► Raw ─┼─► one pass: a Take (pass)
+//! pipe     standard input, once ──────────────────────► Raw ─┘
 //! ```
 
 mod at_rest;
 mod error;
+mod feed;
 mod file;
 pub(crate) mod foreign;
 mod joined;
@@ -16,20 +17,22 @@ mod moment;
 mod open;
 pub(crate) mod pass;
 pub(crate) mod raw;
+mod sealed;
 mod stored;
 mod unpack;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::UNIX_EPOCH;
 
+use crate::encryption::Key;
 use crate::figures::counted;
 use crate::repository::manifest::Manifest;
 use crate::repository::{BackupId, Repository};
 
 pub(crate) use at_rest::CENSUS_LIMIT;
 pub(crate) use error::{DatasetError, of_rdb};
-pub use error::{damaged, missing_object};
+pub use error::{damaged, missing_object, sealed_damage};
 pub(crate) use foreign::Foreign;
 pub(crate) use keys_read::KeysRead;
 pub use pass::Take;
@@ -59,6 +62,8 @@ pub struct Backup {
     pub repository: Repository,
     /// What is known of it.
     pub manifest: Arc<Manifest>,
+    /// The key that has opened it, once something was opened.
+    opened_by: Arc<OnceLock<Key>>,
 }
 
 /// A file on this machine: [`Dataset::File`].
@@ -196,7 +201,12 @@ impl Dataset {
 impl Backup {
     /// A backup whose manifest was read.
     pub fn new(repository: &Repository, manifest: Manifest) -> Self {
-        Self { repository: repository.clone(), manifest: Arc::new(manifest) }
+        Self { repository: repository.clone(), manifest: Arc::new(manifest), opened_by: Arc::default() }
+    }
+
+    /// The key that has opened it; `None`: it is not encrypted, or nothing of it was opened yet.
+    pub fn opened_by(&self) -> Option<&Key> {
+        self.opened_by.get()
     }
 }
 

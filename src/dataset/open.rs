@@ -2,11 +2,15 @@
 
 use std::path::Path;
 
+use super::feed::Feed;
 use super::file::Chunks;
 use super::foreign::{self, First};
 use super::raw::{Opened, Padding, Raw, RawError};
+use super::sealed::Sealed;
 use super::unpack::{self, Stored};
+use crate::blocking;
 use crate::codec::Codec;
+use crate::encryption::{Identities, Key};
 use crate::storage::Reader;
 
 /// Reads an object of a repository. Must be called within a runtime, which reads ahead. A compressed frame that arrives damaged is read
@@ -16,6 +20,23 @@ use crate::storage::Reader;
 /// If the system gives no thread.
 pub fn open_object(reader: Reader, codec: Codec, threads: usize) -> Result<Opened, RawError> {
     unpack::open(Stored::object(reader), codec, threads)
+}
+
+/// Reads an encrypted object of a repository once the key that opens it was found; `to`: the public keys that its manifest names. Must be
+/// called within a runtime.
+///
+/// # Errors
+/// No key that was given opens it, its header is damaged or cannot be read, or the system gives no thread.
+pub async fn open_sealed(
+    reader: Reader,
+    codec: Codec,
+    threads: usize,
+    by: &Identities,
+    to: &[String],
+) -> Result<(Opened, Key), RawError> {
+    let (feed, by, to) = (Feed::of(reader), by.clone(), to.to_owned());
+    let (sealed, key) = blocking::run(move || Sealed::open(feed, &by, &to)).await?;
+    Ok((unpack::open(Stored::Sealed(Box::new(sealed)), codec, threads)?, key))
 }
 
 /// Reads a file: `.rdb`, `.rdb.gz` or `.rdb.zst`, told by its first bytes; `-` is standard input. Blocks until the first bytes are there.

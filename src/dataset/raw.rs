@@ -12,6 +12,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::file::Chunks;
 use super::foreign::Foreign;
 use crate::codec::{CodecError, Sha256Digest};
+use crate::encryption::EncryptionError;
 use crate::explain::{Explain, Hint, Meaning};
 use crate::finding::{Finding, Severity};
 use crate::storage::StorageError;
@@ -102,6 +103,9 @@ pub enum RawError {
     /// What is stored is not what its manifest names.
     #[error(transparent)]
     NotAsStored(#[from] NotAsStored),
+    /// What is stored is encrypted, and cannot be opened, or is damaged.
+    #[error(transparent)]
+    Encryption(#[from] EncryptionError),
     /// The bytes are something else than an RDB.
     #[error(transparent)]
     Foreign(#[from] Foreign),
@@ -114,6 +118,7 @@ impl Explain for RawError {
             Self::File(error) => error.meaning(),
             Self::Codec(error) => error.meaning().at_rest(),
             Self::NotAsStored(error) => error.meaning(),
+            Self::Encryption(error) => error.meaning().at_rest(),
             Self::Foreign(error) => error.meaning(),
         }
     }
@@ -329,6 +334,7 @@ pub(super) fn again(error: &RawError) -> RawError {
         RawError::Codec(error) => RawError::Codec(error.clone()),
         RawError::Storage(error) => RawError::Storage(error.clone()),
         RawError::NotAsStored(error) => RawError::NotAsStored(error.clone()),
+        RawError::Encryption(error) => RawError::Encryption(error.clone()),
         RawError::Foreign(error) => RawError::Foreign(error.clone()),
     }
 }

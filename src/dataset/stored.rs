@@ -6,11 +6,12 @@ use std::path::Path;
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
-use super::open::{open_file, open_object};
+use super::open::{open_file, open_object, open_sealed};
 use super::raw::{Opened, Promised, Raw, RawError};
 use super::{Around, Backup, Dataset, DatasetError, LocalFile, Pipe, Reopen, lock};
 use crate::blocking;
 use crate::codec::{self, Codec, Sha256Digest};
+use crate::encryption::Key;
 use crate::progress::{Progress, Unit};
 use crate::rdb::Scanner;
 use crate::repository::manifest::{Compression, Manifest, Shard};
@@ -127,6 +128,26 @@ impl Dataset {
         Ok(())
     }
 
+    /// Opens what is encrypted, so that a key that does not fit is told before anything else is done.
+    ///
+    /// # Errors
+    /// No key that was given opens it, or it cannot be read.
+    pub async fn must_open(&self) -> Result<(), DatasetError> {
+        let Self::Backup(backup) = self else { return Ok(()) };
+        match (backup.manifest.encrypted_to(), backup.manifest.shards.first()) {
+            (Some(_), Some(shard)) => backup.open(shard).await.map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    /// The key that has opened it; `None`: it is not encrypted, or nothing of it was opened yet.
+    pub fn opened_by(&self) -> Option<&Key> {
+        match self {
+            Self::Backup(backup) => backup.opened_by(),
+            Self::File(_) | Self::Pipe(_) => None,
+        }
+    }
+
     /// Reads each object of a backup to its end, without unpacking it: it has to be the one that its manifest names.
     ///
     /// # Errors
@@ -190,7 +211,7 @@ impl Backup {
 
     /// The object of a shard, to be read.
     async fn reader(&self, shard: &Shard) -> Result<Reader, DatasetError> {
-        let Self { repository, manifest } = self;
+        let Self { repository, manifest, .. } = self;
         Ok(repository.open_object(manifest, &shard.object, 0).await?)
     }
 
@@ -199,10 +220,54 @@ impl Backup {
     /// # Errors
     /// As [`Dataset::open`].
     pub async fn open(&self, shard: &Shard) -> Result<Opened, DatasetError> {
-        let reader = self.reader(shard).await?;
-        let mut opened = open_object(reader, codec_of(&self.manifest), codec::cores())?;
+        let (codec, threads) = (codec_of(&self.manifest), codec::cores());
+        let mut opened = match self.manifest.encrypted_to() {
+            None => open_object(self.reader(shard).await?, codec, threads)?,
+            Some(to) => {
+                self.must_be_openable()?;
+                let by = &self.repository.encryption().by;
+                let mut sealed = open_sealed(self.reader(shard).await?, codec, threads, by, to).await;
+                if matches!(&sealed, Err(RawError::Encryption(error)) if error.may_be_damage()) {
+                    // The way damages bytes as well.
+                    sealed = open_sealed(self.reader(shard).await?, codec, threads, by, to).await;
+                }
+                let (opened, key) = sealed?;
+                // All objects of a backup are encrypted to the same.
+                let _ = self.opened_by.set(key);
+                opened
+            }
+        };
         opened.promised = Some(promised(shard));
         Ok(opened)
+    }
+
+    /// Opens a shard as it is stored, encrypted and compressed: its length and its digest are all that can be asked of it.
+    ///
+    /// # Errors
+    /// As [`Dataset::open`].
+    pub async fn open_as_stored(&self, shard: &Shard) -> Result<Opened, DatasetError> {
+        Ok(open_object(self.reader(shard).await?, Codec::None, 1)?)
+    }
+
+    /// Refuses an encrypted backup where nothing was given that could open it. That it does is known once something was opened.
+    ///
+    /// # Errors
+    /// [`crate::encryption::EncryptionError::NothingGiven`].
+    pub fn must_be_openable(&self) -> Result<(), DatasetError> {
+        let Some(to) = self.manifest.encrypted_to() else { return Ok(()) };
+        Ok(self.repository.encryption().by.must_be_given(to).map_err(RawError::from)?)
+    }
+
+    /// The content of a small object, decrypted if it is encrypted.
+    ///
+    /// # Errors
+    /// No key that was given opens it, or it is damaged.
+    pub async fn content(&self, stored: Bytes) -> Result<Bytes, DatasetError> {
+        let Some(to) = self.manifest.encrypted_to() else { return Ok(stored) };
+        self.must_be_openable()?;
+        let (by, to) = (self.repository.encryption().by.clone(), to.to_owned());
+        let plain = blocking::run(move || by.opened(&stored, &to)).await;
+        Ok(plain.map_err(RawError::from)?.into())
     }
 }
 

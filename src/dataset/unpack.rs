@@ -10,16 +10,13 @@ use std::thread::{self, JoinHandle};
 
 use bytes::Bytes;
 use crossbeam_channel::Sender;
-use tokio::runtime::Handle;
-use tokio::sync::mpsc;
 
+use super::feed::Feed;
 use super::file::Chunks;
 use super::raw::{Opened, Padding, Raw, RawError, Seen, again};
+use super::sealed::Sealed;
 use crate::codec::{Codec, CodecError, Content, Decompressor, Sha256Digest};
-use crate::storage::{Reader, StorageError};
-
-/// Chunks that wait between a store and the unpacking: some hide a round trip.
-const STORED_AHEAD: usize = 8;
+use crate::storage::Reader;
 
 /// Marks are so many bytes apart, or as far as chunks are.
 const MARK_EVERY: u64 = 1 << 20;
@@ -32,60 +29,22 @@ const FRAMES_AHEAD: usize = 8;
 pub(super) enum Stored {
     Object(Feed),
     File(Chunks),
+    /// An encrypted object: what is read of it is decrypted already.
+    Sealed(Box<Sealed>),
 }
 
 impl Stored {
     /// Must be called within a runtime.
     pub(super) fn object(reader: Reader) -> Self {
-        Self::Object(Feed::start(reader, Handle::current()))
+        Self::Object(Feed::of(reader))
     }
 
     fn next(&mut self) -> Option<Result<Bytes, RawError>> {
         match self {
-            Self::Object(feed) => feed.chunks.blocking_recv().map(|chunk| Ok(chunk?)),
+            Self::Object(feed) => feed.next().map(|chunk| Ok(chunk?)),
             Self::File(chunks) => chunks.next().map(|chunk| Ok(chunk?)),
+            Self::Sealed(sealed) => sealed.next(),
         }
-    }
-}
-
-/// An object that the runtime reads ahead.
-pub(super) struct Feed {
-    chunks: mpsc::Receiver<Result<Bytes, StorageError>>,
-    reading: tokio::task::JoinHandle<Reader>,
-    runtime: Handle,
-}
-
-impl Feed {
-    fn start(mut reader: Reader, runtime: Handle) -> Self {
-        let (sender, chunks) = mpsc::channel(STORED_AHEAD);
-        let reading = runtime.spawn(async move {
-            loop {
-                let next = tokio::select! {
-                    next = reader.next() => next.transpose(),
-                    // Nobody takes more: a store that is away need not be waited for.
-                    () = sender.closed() => None,
-                };
-                let Some(chunk) = next else { break };
-                let is_last = chunk.is_err();
-                if sender.send(chunk).await.is_err() || is_last {
-                    break;
-                }
-            }
-            reader
-        });
-        Self { chunks, reading, runtime }
-    }
-
-    /// Reads the object from the store once more, from an offset on; blocks.
-    fn back_to(self, offset: u64) -> Result<Self, StorageError> {
-        let Self { chunks, reading, runtime } = self;
-        drop(chunks);
-        let reader = runtime.block_on(async {
-            let mut reader = reading.await.map_err(|error| StorageError::other(error.to_string()))?;
-            reader.back_to(offset).await?;
-            Ok::<_, StorageError>(reader)
-        })?;
-        Ok(Self::start(reader, runtime))
     }
 }
 
@@ -237,7 +196,11 @@ impl Reading {
         let seen = passed.and_then(|()| {
             padding.0.store(decompressor.padding(), Ordering::Relaxed);
             let frames = decompressor.finish()?;
-            Ok(Seen { stored_bytes: at.offset, stored_sha256: at.sha256.map(Sha256Digest::finish), frames })
+            let (stored_bytes, stored_sha256) = match &stored {
+                Stored::Sealed(sealed) => sealed.seen(),
+                Stored::Object(_) | Stored::File(_) => (at.offset, at.sha256.map(Sha256Digest::finish)),
+            };
+            Ok(Seen { stored_bytes, stored_sha256, frames })
         });
         Ended { seen, stored, marks, in_frames }
     }

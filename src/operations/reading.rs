@@ -43,7 +43,7 @@ async fn alive<T>(reading: &Reading, work: impl Future<Output = Result<T>>) -> R
 }
 
 async fn begin(source: &Dataset, read_for: ReadFor) -> Result<Option<Reading>> {
-    let Dataset::Backup(Backup { repository, manifest }) = source else { return Ok(None) };
+    let Dataset::Backup(Backup { repository, manifest, .. }) = source else { return Ok(None) };
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let by = BegunBy { host, pid: std::process::id() };
     match repository.begin_reading(&manifest.instance, manifest.id, read_for, by).await {

@@ -110,7 +110,7 @@ async fn step_by_step(planned: &Planned, agreed: &Agreed<'_>, watcher: &Watcher<
 
     if report.is_complete() {
         leave_receipt(planned, agreed, &report, proof.as_ref(), watcher).await;
-        if let Dataset::Backup(Backup { repository, manifest }) = &planned.request.source
+        if let Dataset::Backup(Backup { repository, manifest, .. }) = &planned.request.source
             && !planned.may_be_resumed_elsewhere().await
         {
             repository.forget_interrupted(&manifest.instance, manifest.id).await;
@@ -128,7 +128,7 @@ async fn leave_receipt(
     proof: Option<&Proof>,
     watcher: &Watcher<'_>,
 ) {
-    let Dataset::Backup(Backup { repository, manifest }) = &planned.request.source else { return };
+    let Dataset::Backup(Backup { repository, manifest, .. }) = &planned.request.source else { return };
     let proven = proof.is_some_and(|proof| matches!(proof, Proof::Compared(found) if found.status() == Status::Ok));
     let counts = proof.and_then(|proof| match proof {
         Proof::Compared(found) => Some(found.counts),

@@ -13,6 +13,7 @@ use tokio::time::sleep;
 
 use super::error::Doing;
 use super::{BackupId, ProcessMark, RepositoryError, layout};
+use crate::encryption::{self, Recipients};
 use crate::storage::{Expected, Shared, StorageError, Upload};
 
 /// Most bytes of `begun.json`.
@@ -65,6 +66,8 @@ pub struct Draft {
     pub(super) begun: Begun,
     pub(super) id: BackupId,
     pub(super) keeps_conditions: bool,
+    /// To whom its objects are encrypted; `None`: they are not.
+    pub(super) recipients: Option<Recipients>,
     /// Keys that were begun, in order; `begun.json` first. The manifest is never among them.
     pub(super) keys: Noted,
     /// A manifest was sent, and nobody can say yet that it is not there.
@@ -113,9 +116,15 @@ impl Draft {
         &self.begun.instance
     }
 
-    /// The name that an object of this backup gets: `dump.rdb.gz`; where the place keeps no conditions `dump-TOKEN.rdb.gz`, so that no
-    /// other process can write over it or take it for its own.
+    /// To whom its objects are encrypted; `None`: they are not.
+    pub fn recipients(&self) -> Option<&Recipients> {
+        self.recipients.as_ref()
+    }
+
+    /// The name that an object of this backup gets: `dump.rdb.gz`, encrypted `dump.rdb.gz.age`; where the place keeps no conditions
+    /// `dump-TOKEN.rdb.gz`, so that no other process can write over it or take it for its own.
     pub fn object_name(&self, plain: &str) -> String {
+        let plain = &format!("{plain}{}", self.recipients.as_ref().map_or("", |_| encryption::EXTENSION));
         if self.keeps_conditions {
             return plain.to_owned();
         }

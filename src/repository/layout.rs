@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::{BackupId, RepositoryError};
+use crate::encryption::EXTENSION;
 
 /// Reserves the id; the first object of a backup.
 pub(super) const BEGUN: &str = "begun.json";
@@ -124,12 +125,13 @@ pub(super) fn is_usual(name: &str) -> bool {
     let Some((stem, extension)) = name.split_once('.') else { return false };
     let numbered = |kind: &str| stem.strip_prefix(kind).is_some_and(|number| number.parse::<u32>().is_ok());
     let is_dump = (stem == "dump" || numbered("shard-")) && extension.starts_with("rdb");
-    is_dump || name == CENSUS || numbered("tail-")
+    is_dump || (stem == "census" && is_census(name)) || numbered("tail-")
 }
 
 /// Whether a name is that of a census, with a token or without.
 pub(super) fn is_census(name: &str) -> bool {
-    name.starts_with("census") && name.ends_with(".bin")
+    let plain = name.strip_suffix(EXTENSION).unwrap_or(name);
+    plain.starts_with("census") && plain.ends_with(".bin")
 }
 
 /// Whether a name is given by us alone, whatever a manifest says: what reserves, publishes, marks and tells.
@@ -177,6 +179,17 @@ mod tests {
         ] {
             assert_eq!(instance_name(text), name);
             assert!(check_instance(&instance_name(text)).is_ok());
+        }
+    }
+
+    #[test]
+    fn the_objects_of_a_backup_are_known_by_their_names_encrypted_or_not() {
+        for name in ["dump.rdb.gz", "dump.rdb.zst.age", "shard-0001.rdb.age", "census.bin", "census.bin.age"] {
+            assert!(is_usual(name), "{name}");
+        }
+        assert!(is_census("census-0123.bin.age") && is_census("census.bin") && !is_census("dump.rdb.age"));
+        for name in ["dump.txt", "census.age", "notes.bin.age"] {
+            assert!(!is_usual(name), "{name}");
         }
     }
 

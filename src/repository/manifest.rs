@@ -64,6 +64,9 @@ pub struct Manifest {
     pub compression: Compression,
     /// `None`: not encrypted.
     pub encryption: Option<Encryption>,
+    /// The public keys of those who can decrypt it; `None`: not encrypted. Empty: whoever knows the passphrase can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipients: Option<Vec<String>>,
     /// The shards, in the order of their numbers; a single server has one.
     pub shards: Vec<Shard>,
     /// When the data were so: from the earliest to the latest of the shards. `None`: not known, or an earlier version made it.
@@ -111,6 +114,11 @@ impl Manifest {
     /// False where the structure has findings: such a backup is kept because it may be the only copy, but it is not good.
     pub fn is_sound(&self) -> bool {
         self.structure.state != StructureState::Findings
+    }
+
+    /// The public keys to which it is encrypted; empty: it is encrypted with a passphrase. `None`: it is not encrypted.
+    pub fn encrypted_to(&self) -> Option<&[String]> {
+        self.encryption.as_ref().map(|_| self.recipients.as_deref().unwrap_or_default())
     }
 
     /// The slots of a backup that holds a part of a cluster only.

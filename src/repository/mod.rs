@@ -37,6 +37,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::encryption::Encryption;
 use crate::storage::{ObjectInfo, Reader, Shared, StorageError};
 use error::Doing;
 use manifest::{MANIFEST_LIMIT, Manifest};
@@ -73,12 +74,25 @@ pub struct Repository {
     storage: Shared,
     /// The marker, once it was asked for.
     known: Arc<tokio::sync::Mutex<marker::Known>>,
+    /// To whom its new backups are encrypted, and what opens those that are.
+    encryption: Encryption,
 }
 
 impl Repository {
     /// The repository in this place. Nothing is asked or written yet.
     pub fn new(storage: Shared) -> Self {
-        Self { storage, known: Arc::default() }
+        Self { storage, known: Arc::default(), encryption: Encryption::default() }
+    }
+
+    /// The same, with backups that are encrypted, and keys that open them.
+    #[must_use]
+    pub fn with_encryption(self, encryption: Encryption) -> Self {
+        Self { encryption, ..self }
+    }
+
+    /// To whom new backups are encrypted, and what opens those that are.
+    pub fn encryption(&self) -> &Encryption {
+        &self.encryption
     }
 
     /// Where it is, for people.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Newest, Repository};
+use crate::encryption::Encryption;
 use crate::explain::{Context as _, Failure, Result};
 use crate::storage::{self, Location, S3Options};
 
@@ -13,6 +14,8 @@ pub struct Place {
     pub location: Location,
     /// How S3 is spoken to; says nothing for a folder.
     pub s3: Box<S3Options>,
+    /// To whom its new backups are encrypted, and what opens those that are.
+    pub encryption: Encryption,
 }
 
 impl Place {
@@ -20,7 +23,7 @@ impl Place {
     pub async fn open(&self) -> Result<Repository> {
         let storage =
             storage::open(&self.location, &self.s3).await.with_context(|| format!("cannot open {}", self.location))?;
-        Ok(Repository::new(storage))
+        Ok(Repository::new(storage).with_encryption(self.encryption.clone()))
     }
 
     /// The instances that have backups here, if that can be said `within` this time.

@@ -62,7 +62,8 @@ impl Repository {
     ) -> Result<Draft, RepositoryError> {
         check_instance(instance)?;
         let kept = self.establish(now).await?;
-        let mut draft = self.draft(instance, id, now, by, kept)?;
+        // Its objects are copied as they are: encrypted, if they were.
+        let mut draft = Draft { recipients: None, ..self.draft(instance, id, now, by, kept)? };
         match reserve(&mut draft, kept).await? {
             true => Ok(draft),
             false => Err(RepositoryError::AlreadyExists(format!("{instance}/{id}"))),
@@ -85,6 +86,7 @@ impl Repository {
             begun,
             id,
             keeps_conditions: kept == Some(true),
+            recipients: self.encryption.to.clone(),
             keys: Noted::default(),
             may_be_published: AtomicBool::new(false),
         })

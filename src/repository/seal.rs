@@ -249,7 +249,7 @@ mod tests {
         for (pointer, word, says) in [
             ("/type", serde_json::json!("aof"), "`type: aof`"),
             ("/compression", serde_json::json!("brotli"), "`compression: brotli`"),
-            ("/encryption", serde_json::json!("age"), "`encryption: age`"),
+            ("/encryption", serde_json::json!("gpg"), "`encryption: gpg`"),
             ("/purpose", serde_json::json!("legal"), "`purpose: legal`"),
             ("/consistency", serde_json::json!("eventual"), "`consistency: eventual`"),
             ("/structure/state", serde_json::json!("guessed"), "`structure.state: guessed`"),

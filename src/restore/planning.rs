@@ -66,6 +66,7 @@ pub async fn plan(mut request: Request, watcher: &Watcher<'_>) -> Result<Planned
     let taken_ms = BackupFacts::of(source).taken_ms();
     request.options.choices.clone().dated(taken_ms, now_ms())?;
     source.must_be_there().await.with_context(|| format!("cannot read {}", source.name()))?;
+    source.must_open().await.with_context(|| format!("cannot read {}", source.name()))?;
     request.node = whole_target(&request.node).await?;
     must_not_be_left_behind(&request).await?;
     let alone = match request.only_plan {
@@ -138,7 +139,7 @@ async fn whole_target(node: &Node) -> Result<Node> {
 
 /// What the newest verification of a backup has found, if it found damage. It may be the only backup all the same.
 async fn verified_bad(source: &Dataset) -> Option<String> {
-    let Dataset::Backup(Backup { repository, manifest }) = source else { return None };
+    let Dataset::Backup(Backup { repository, manifest, .. }) = source else { return None };
     // A store that does not let us read receipts is no reason against a restore.
     let newest = repository.verified(&manifest.instance, manifest.id).await.ok().flatten()?;
     if newest.text("status") != Some("failed") {

@@ -31,9 +31,10 @@ impl Level {
         }
     }
 
-    /// What a good answer means.
-    pub fn proves(self) -> &'static str {
+    /// What a good answer means; of an encrypted backup, which the lower levels do not open.
+    pub fn proves(self, is_encrypted: bool) -> &'static str {
         match self {
+            Self::Checksum if is_encrypted => "the checksums of all stored objects are correct",
             Self::Manifest => "the manifest is complete, and every object exists with its full length",
             Self::Checksum => "all checksums are correct, stored and unpacked",
             Self::Structure => "all checksums, structures and key counts are correct",
@@ -42,8 +43,9 @@ impl Level {
     }
 
     /// What it does not mean.
-    pub fn leaves_open(self) -> &'static str {
+    pub fn leaves_open(self, is_encrypted: bool) -> &'static str {
         match self {
+            Self::Checksum if is_encrypted => "nothing was decrypted: whether a key opens it, `--level drill` tells",
             Self::Manifest => "the contents of the objects were not read",
             Self::Checksum => "the contents of the RDB were not checked",
             Self::Structure => "it was not loaded into a server (`--level drill` does that)",

@@ -27,14 +27,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::census::{self, Census};
 use crate::codec::Sha256Digest;
-use crate::dataset::{self, CENSUS_LIMIT, DatasetError, Foreign, RawError, missing_object};
+use crate::dataset::{self, CENSUS_LIMIT, DatasetError, Foreign, RawError, missing_object, sealed_damage};
 use crate::examination::{self, Observed, Told};
 use crate::explain::{Explain, Interrupted, Meaning, Status};
 use crate::finding::{Finding, Severity};
 use crate::progress::{Progress, Unit};
 use crate::rdb::Needs;
+use crate::repository::RepositoryError;
 use crate::repository::manifest::{Manifest, Purpose, Shard, StructureState};
-use crate::repository::{Repository, RepositoryError};
 use crate::storage::StorageError;
 use drill::DrillError;
 use reading::{Looking, Read, drive};
@@ -167,7 +167,7 @@ async fn examine(
     progress: &dyn Progress,
     cancel: &CancellationToken,
 ) -> Result<Report, VerifyError> {
-    let dataset::Backup { repository, manifest } = backup;
+    let manifest = &backup.manifest;
     // Whether it can begin is known before an hour of reading.
     let drill = match options {
         Some(options) => {
@@ -179,20 +179,25 @@ async fn examine(
     };
     let mut outcome = None;
     let mut checked = Checked::default();
-    let (mut findings, beside) = presence(repository, manifest, &mut checked).await?;
+    let (mut findings, beside) = presence(backup, level, &mut checked).await?;
+    // Whoever has no key is told so at once; the checksums need none.
+    let is_sealed = manifest.encryption.is_some() && level < Level::Structure;
     let (mut census, mut needs) = (None, None);
     let mut module_aux = BTreeMap::new();
     // What is missing or has another length need not be read to be wrong.
     if level > Level::Manifest && examination::status(&findings) != Status::Failed {
-        progress.phase("verifying", Unit::Bytes, Some(manifest.shards.iter().map(|shard| shard.raw_bytes).sum()));
+        let bytes = |shard: &Shard| if is_sealed { shard.stored_bytes } else { shard.raw_bytes };
+        progress.phase("verifying", Unit::Bytes, Some(manifest.shards.iter().map(bytes).sum()));
         for shard in &manifest.shards {
             let mut is_first = true;
             let (mut read, room, began) = loop {
                 let (room, copy) = room(drill.as_ref()).await?;
-                let opened = backup.open(shard).await?;
                 let began = std::time::Instant::now();
                 let looking = Looking::at(level, manifest.created_at.timestamp_millis(), copy);
-                let read = drive(opened, looking, progress, cancel).await?;
+                let read = match is_sealed {
+                    true => as_stored(backup, shard, progress, cancel).await?,
+                    false => unpacked(backup, shard, looking, progress, cancel).await?,
+                };
                 if !is_first || read.is_as_stored(manifest, shard) {
                     break (read, room, began);
                 }
@@ -253,6 +258,47 @@ async fn examine(
     Ok(Report { checked, findings, census, needs, module_aux, drill: outcome, status })
 }
 
+/// Reads a shard to its end. A key that does not open it may be right, and the object damaged: then that is the answer.
+async fn unpacked(
+    backup: &dataset::Backup,
+    shard: &Shard,
+    looking: Looking,
+    progress: &dyn Progress,
+    cancel: &CancellationToken,
+) -> Result<Read, VerifyError> {
+    let error = match backup.open(shard).await {
+        Ok(opened) => return drive(opened, looking, progress, cancel).await,
+        Err(error) => error,
+    };
+    let DatasetError::Raw(RawError::Encryption(of_key)) = &error else { return Err(error.into()) };
+    if !of_key.may_be_damage() {
+        return Err(error.into());
+    }
+    let mut read = as_stored(backup, shard, progress, cancel).await?;
+    if !read.is_as_stored(&backup.manifest, shard) {
+        return Ok(read);
+    }
+    // The object is what was stored: its header came damaged, or was written so, or the key is another.
+    match backup.open(shard).await {
+        Ok(opened) => drive(opened, looking, progress, cancel).await,
+        Err(DatasetError::Raw(RawError::Encryption(damage))) if damage.is_damage() => {
+            read.trouble = Some(sealed_damage(&damage));
+            Ok(read)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Reads an encrypted shard to its end without opening it.
+async fn as_stored(
+    backup: &dataset::Backup,
+    shard: &Shard,
+    progress: &dyn Progress,
+    cancel: &CancellationToken,
+) -> Result<Read, VerifyError> {
+    drive(backup.open_as_stored(shard).await?, Looking::Sealed, progress, cancel).await
+}
+
 impl Report {
     /// What was found without the drill, if there was one, and the answer that this is.
     pub fn before_drill(&self) -> (Status, Vec<Finding>) {
@@ -273,10 +319,11 @@ async fn room(drill: Option<&drill::Drill>) -> io::Result<(Option<drill::Room<'_
 
 /// Whether every object is there in its length; and the census beside the manifest, by the name of its object, if it can be read.
 async fn presence(
-    repository: &Repository,
-    manifest: &Manifest,
+    backup: &dataset::Backup,
+    level: Level,
     checked: &mut Checked,
 ) -> Result<(Vec<Finding>, Option<(String, Census)>), VerifyError> {
+    let dataset::Backup { repository, manifest, .. } = backup;
     let mut findings = Vec::new();
     let mut census = None;
     for shard in &manifest.shards {
@@ -298,7 +345,10 @@ async fn presence(
         match got {
             Ok(bytes) if Sha256Digest::of(&bytes) == *sha256 => {
                 checked.objects += 1;
-                match census::decode(&bytes) {
+                if manifest.encryption.is_some() && level < Level::Structure {
+                    return Ok((findings, None));
+                }
+                match census::decode(&backup.content(bytes).await?) {
                     Ok(found) => census = Some((object.clone(), found)),
                     Err(error) => {
                         // One that is newer says nothing to us, and is not used.
@@ -332,7 +382,7 @@ fn judge(manifest: &Manifest, shard: &Shard, read: &Read, checked: &mut Checked)
     let mut observed = Observed::default();
     if let Some(seen) = &read.seen {
         observed.stored_sha256.clone_from(&seen.stored_sha256);
-        observed.frames = Some(seen.frames);
+        observed.frames = Some(seen.frames).filter(|_| !read.is_sealed);
     }
     (observed.raw_bytes, observed.raw_sha256) = (read.raw_bytes, read.raw_sha256.clone());
     if let Some(inspected) = &read.inspected {

@@ -9,7 +9,7 @@ use super::{Level, VerifyError};
 use crate::capture::{Inspected, Inspector};
 use crate::codec::{Codec, Sha256Digest};
 use crate::dataset::pass::{self, Feed};
-use crate::dataset::{Opened, RawError, Seen, Take, codec_of, damaged, of_rdb};
+use crate::dataset::{Opened, RawError, Seen, Take, codec_of, damaged, of_rdb, sealed_damage};
 use crate::finding::Finding;
 use crate::progress::Progress;
 use crate::rdb::RdbError;
@@ -27,14 +27,17 @@ pub(super) struct Read {
     /// What the RDB was found to be, if anybody looked inside.
     pub(super) inspected: Option<Inspected>,
     pub(super) trouble: Option<Finding>,
+    /// It was read as it is stored, encrypted, and not unpacked.
+    pub(super) is_sealed: bool,
 }
 
 impl Read {
-    /// Whether what came may be what was stored. A compressed frame that is damaged was read twice already.
+    /// Whether what came may be what was stored. What is compressed or encrypted was read twice already where
+    /// it was damaged.
     pub(super) fn is_as_stored(&self, manifest: &Manifest, shard: &Shard) -> bool {
         match &self.seen {
             Some(seen) => seen.stored_sha256.as_ref() == Some(&shard.stored_sha256),
-            None => codec_of(manifest) != Codec::None,
+            None => codec_of(manifest) != Codec::None || manifest.encryption.is_some(),
         }
     }
 }
@@ -43,6 +46,8 @@ impl Read {
 pub(super) enum Looking {
     /// The bytes are hashed.
     Digest(Sha256Digest, u64),
+    /// The bytes are those of an encrypted object, which is hashed as it is stored.
+    Sealed,
     /// Every structure is walked.
     Structure {
         inspector: Box<Inspector>,
@@ -71,6 +76,7 @@ impl Looking {
             Self::Digest(sha256, length) => {
                 Read { seen, raw_bytes: Some(length), raw_sha256: Some(sha256.finish()), ..Read::default() }
             }
+            Self::Sealed => Read { seen, is_sealed: true, ..Read::default() },
             Self::Structure { inspector, sha256, .. } => match inspector.finish() {
                 Ok(inspected) => Read {
                     seen,
@@ -78,6 +84,7 @@ impl Looking {
                     raw_sha256: sha256.map(Sha256Digest::finish),
                     trouble: inspected.broken.as_ref().map(of_rdb),
                     inspected: Some(inspected),
+                    is_sealed: false,
                 },
                 Err(error) => Read { seen, trouble: Some(of_rdb(&error)), ..Read::default() },
             },
@@ -97,6 +104,7 @@ impl From<RawError> for Halt {
     fn from(error: RawError) -> Self {
         match error {
             RawError::Codec(error) => Self::Damage(damaged(error.code(), &error.to_string(), error.offset, "stored")),
+            RawError::Encryption(error) if error.is_damage() => Self::Damage(sealed_damage(&error)),
             error => Self::Error(error.into()),
         }
     }
@@ -123,6 +131,7 @@ impl Take for Looking {
                 sha256.update(chunk);
                 *length += chunk.len() as u64;
             }
+            Self::Sealed => {}
             Self::Structure { inspector, sha256, copy } => {
                 if let Some(file) = copy {
                     file.write_all(chunk)?;

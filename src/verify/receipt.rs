@@ -27,11 +27,16 @@ const FOUND: usize = 10;
 type Proven = BTreeMap<String, DateTime<Utc>>;
 
 /// What a verification proved, as it is stored.
-fn content(report: &Report, (level, status, findings): (Level, Status, &[Finding]), proven_at: &Proven) -> Value {
+fn content(
+    report: &Report,
+    is_encrypted: bool,
+    (level, status, findings): (Level, Status, &[Finding]),
+    proven_at: &Proven,
+) -> Value {
     json!({
         "level": level.name(),
         "status": status,
-        "proves": if status <= Status::Warning { level.proves() } else { "" },
+        "proves": if status <= Status::Warning { level.proves(is_encrypted) } else { "" },
         "tool_version": env!("CARGO_PKG_VERSION"),
         "checked": report.checked,
         "findings": findings.iter().map(|finding| finding.id.as_str()).collect::<Vec<_>>(),
@@ -78,7 +83,10 @@ pub async fn write(
         return Ok(());
     }
     let proven_at = proven(before.as_ref(), level, status, now);
-    let receipt = Receipt { time: now, content: content(report, (level, status, &findings), &proven_at) };
+    let receipt = Receipt {
+        time: now,
+        content: content(report, manifest.encryption.is_some(), (level, status, &findings), &proven_at),
+    };
     repository.write_receipt(&manifest.instance, id, VERIFY, &receipt).await
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[&[&str]] = &[
     &["blocking", "explain", "slots"],
     &["codec", "figures", "private_files", "process_group", "rdb", "replies", "schedule", "stream", "times"],
-    &["connection", "ping", "storage"],
+    &["connection", "encryption", "ping", "storage"],
     &["census", "finding", "introspection", "progress", "repository"],
     &["dataset", "pasted"],
     &["capture", "comparison", "examination", "rules", "scratch"],

@@ -11,6 +11,7 @@ mod census;
 mod cli;
 mod connection;
 mod diagnose;
+mod encryption;
 mod errors;
 mod floors;
 mod rdb;

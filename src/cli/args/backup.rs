@@ -19,6 +19,7 @@ use crate::commands::backup::Transfer;
   redis-ops backup -i redis-prod -r s3://backups/redis
   redis-ops backup -i redis-prod --plan
   redis-ops backup -u rediss://ops@10.0.0.5 -r /backups --compression zstd:3
+  redis-ops backup -i redis-prod --encrypt-to-file recipients.txt
   redis-ops backup --from-file dump.rdb --name redis-prod -r s3://backups/redis")]
 pub struct Backup {
     /// How to read the data.
@@ -51,6 +52,12 @@ pub struct Backup {
     /// Compression: gzip, zstd or none; a level may follow, as in zstd:3 [default: gzip].
     #[arg(long, value_name = "CODEC[:LEVEL]", add = ArgValueCandidates::new(completion::codecs))]
     pub compression: Option<Codec>,
+    /// Encrypt the backup to this age recipient (age1…), the public key that `age-keygen` prints (repeatable).
+    #[arg(long, value_name = "RECIPIENT")]
+    pub encrypt_to: Vec<String>,
+    /// Encrypt the backup to every recipient in this file, one per line.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "encrypt_to")]
+    pub encrypt_to_file: Option<PathBuf>,
     /// Name of the instance in the repository [default: its name in the settings, or HOST-PORT].
     #[arg(long)]
     pub name: Option<String>,

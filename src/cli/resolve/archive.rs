@@ -20,7 +20,10 @@ impl Resolver<'_> {
         Self::all_databases(&server, "`archive` follows all databases", |_| String::new())?;
         server.instance = self.name_in_repository(&server, typed.name.as_deref())?;
         let action = match (typed.action, &typed.point) {
-            (None, _) => Action::Follow(Box::new(self.follow(typed))),
+            (None, _) => {
+                self.must_not_ask_for_encryption()?;
+                Action::Follow(Box::new(self.follow(typed)))
+            }
             (Some(TypedAction::Mark), Some(name)) => Action::Mark(checked_name(name)?),
             (Some(TypedAction::Mark), None) => {
                 return Err(Misuse::usage("`archive mark` needs a name").hint("`redis-ops archive mark NAME`"));
@@ -33,6 +36,15 @@ impl Resolver<'_> {
             (Some(TypedAction::Log), None) => Action::Log,
         };
         Ok(Settings { server, place: self.place()?, action })
+    }
+
+    /// What is archived is not encrypted yet: nobody must believe that it is.
+    pub(super) fn must_not_ask_for_encryption(&self) -> Result<(), Misuse> {
+        match self.file.encryption()? {
+            None => Ok(()),
+            Some(_) => Err(Misuse::settings("`archive` does not encrypt yet, but the settings have `backup.encryption`")
+                .hint("follow this instance with a settings file without `backup.encryption`, if its stream may lie there unencrypted")),
+        }
     }
 
     fn follow(&self, typed: &Typed) -> Follow {

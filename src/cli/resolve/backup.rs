@@ -1,5 +1,6 @@
 //! The settings of `backup`.
 
+use super::encryption::EncryptTo;
 use super::instance::checked_name;
 use super::{Resolver, file};
 use crate::capture::spool::Spooling;
@@ -22,6 +23,8 @@ impl Resolver<'_> {
             None => self.origin(typed, block.enabled, block.schedule.clone())?,
         };
         let mut place = self.place()?;
+        let file = typed.encrypt_to_file.as_deref();
+        place.encryption.to = self.encrypt_to(&EncryptTo { recipients: &typed.encrypt_to, file })?;
         place.s3.spool_dir.clone_from(&typed.spool);
         place.s3.retry = typed.store_retry;
         place.s3.awaits_listener = !typed.plan;
@@ -37,6 +40,8 @@ impl Resolver<'_> {
         for copy in &mut copies {
             copy.s3.spool_dir.clone_from(&typed.spool);
             copy.s3.retry = typed.store_retry;
+            // One of them takes the backup where the first repository fails.
+            copy.encryption.to.clone_from(&place.encryption.to);
             copy.s3.awaits_listener = !typed.plan;
         }
         let retention = match typed.prune {

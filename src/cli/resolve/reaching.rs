@@ -37,6 +37,11 @@ impl Resolver<'_> {
             "--timeout",
             global.timeout.map(|timeout| humantime::format_duration(timeout).to_string().replace(' ', "")),
         );
+        let identity = self.environment.path(env::IDENTITY).filter(|_| global.identities.is_empty());
+        for file in global.identities.iter().chain(&identity) {
+            add("--identity", Some(shown(file)));
+        }
+        add("--passphrase-file", path(&global.passphrase_file));
         add("--s3-endpoint", global.s3_endpoint.as_deref().map(redact_urls));
         add("--s3-region", global.s3_region.clone());
         let flags = [

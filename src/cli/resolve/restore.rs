@@ -129,7 +129,7 @@ impl Resolver<'_> {
         match (existing(typed).overwrites(), typed.no_safety_backup) {
             (false, _) => Ok(SafetyBackup::NotNeeded),
             (true, true) => Ok(SafetyBackup::Declined),
-            (true, false) => self.place().map(SafetyBackup::Into).map_err(|misuse| {
+            (true, false) => self.place_for_backups().map(SafetyBackup::Into).map_err(|misuse| {
                 Misuse::usage(format!("the safety backup of the target needs a repository: {misuse}"))
                     .hint("add `--repository URL`, or `--no-safety-backup`")
             }),
@@ -170,7 +170,11 @@ impl Resolver<'_> {
     pub(super) fn stored(&self, chosen: &Chosen<'_>, instance: Option<String>) -> Result<Backup, Misuse> {
         match chosen.file {
             Some(path) => Ok(Backup::File(super::file(path))),
-            None => Ok(Backup::Stored { place: self.place()?, id: chosen.id.unwrap_or("latest").to_owned(), instance }),
+            None => Ok(Backup::Stored {
+                place: self.place_for_backups()?,
+                id: chosen.id.unwrap_or("latest").to_owned(),
+                instance,
+            }),
         }
     }
 }

@@ -50,6 +50,9 @@ impl Resolver<'_> {
             .hint("write it into the settings, or add it to the printed command by hand"));
         }
         self.place()?;
+        if block.archives {
+            self.must_not_ask_for_encryption()?;
+        }
         let config = self.file.path().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
         Ok(Settings {
             instance,
@@ -92,6 +95,8 @@ fn typed_for_the_store(global: &Global) -> Option<&'static str> {
         ("--s3-endpoint", global.s3_endpoint.is_some()),
         ("--s3-region", global.s3_region.is_some()),
         ("--s3-path-style", global.s3_path_style.is_some()),
+        ("--identity", !global.identities.is_empty()),
+        ("--passphrase-file", global.passphrase_file.is_some()),
     ];
     given.into_iter().find(|(_, is_given)| *is_given).map(|(name, _)| name)
 }

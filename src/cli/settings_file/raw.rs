@@ -61,6 +61,7 @@ pub struct Backup {
     #[serde(rename = "type")]
     pub kind: Option<Text>,
     pub compression: Option<WordOr<Compression>>,
+    pub encryption: Option<Encryption>,
     pub destination: Option<OneOrMore<Destination>>,
     pub on_success: Option<Text>,
     pub on_failure: Option<Text>,
@@ -80,6 +81,15 @@ pub struct Destination {
 pub struct Compression {
     pub codec: Option<Text>,
     pub level: Option<Text>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Encryption {
+    pub recipients: Option<Vec<Text>>,
+    pub recipients_file: Option<Text>,
+    pub passphrase_file: Option<Text>,
+    pub identity_file: Option<Text>,
 }
 
 #[derive(Default, Deserialize)]

@@ -36,6 +36,20 @@ fn parse(text: &str) -> SettingsFile {
 }
 
 #[test]
+fn encryption_is_to_recipients_or_with_a_passphrase() {
+    let of = |block: &str| parse(&format!("backup: {{ encryption: {{ {block} }} }}")).encryption();
+    let block = of("recipients: [age1x, age1y], identity_file: key").unwrap().unwrap();
+    assert_eq!(block.recipients, Some(vec!["age1x".to_owned(), "age1y".to_owned()]));
+    assert_eq!(block.identity_file, Some("etc/key".into()));
+    assert_eq!(of("passphrase_file: /run/p").unwrap().unwrap().passphrase_file, Some("/run/p".into()));
+    assert_eq!(parse("backup: { enabled: true }").encryption().unwrap(), None);
+    let both = of("recipients_file: a, passphrase_file: b").unwrap_err().to_string();
+    assert!(both.contains("set only one of `recipients`, `recipients_file` and `passphrase_file`"), "{both}");
+    let secret = parse_with("backup: { encryption: { recipients: \"hunter2\" } }", []).err().unwrap().to_string();
+    assert!(secret.contains("expected a list") && !secret.contains("hunter2"), "{secret}");
+}
+
+#[test]
 fn the_platforms_own_file_is_read_as_it_stands() {
     let file = parse(PLATFORM);
     assert_eq!(file.instances(), ["by-port", "redis-prod"]);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::backup::{BackupError, Impact, Report, SourceReport};
 use crate::commands::table::{Table, verdict};
 use crate::commands::{Context, Outcome};
+use crate::encryption;
 use crate::explain::{Fault, Result};
 use crate::printer::words;
 
@@ -80,6 +81,9 @@ pub(super) fn show(
         "size",
         &format!("{} as RDB, {} stored ({})", words::bytes(raw), words::bytes(stored), manifest.compression),
     ]);
+    if let Some(to) = manifest.encrypted_to() {
+        table.row(["encrypted", &encryption::in_words(to)]);
+    }
     cost(&report.sources, &mut table);
     if let Some(skew) = manifest.skew_seconds {
         table.row(["moment", &format!("one per shard, at most {skew:.1} s apart")]);

@@ -13,6 +13,7 @@ use super::turn::others;
 use super::way::{self, Way};
 use crate::backup::Method;
 use crate::capture::source::Chosen;
+use crate::encryption::Recipients;
 use crate::explain::{Context as _, Result, Status};
 use crate::operations::turn::of_others;
 use crate::operations::{Locked, Turns};
@@ -102,6 +103,8 @@ pub(super) async fn plan(
         }
     };
 
+    let encrypted = repository.encryption().to.as_ref();
+    lines.extend(encrypted.map(|to| (Status::Ok, format!("the backup would be encrypted {to}"))));
     if let Some(retention) = retention {
         lines.push(pruning::planned(retention, instance, method == "scan", repository, context).await);
     }
@@ -149,6 +152,7 @@ pub(super) async fn plan(
             "role": of_all(|chosen| chosen.facts.role.as_str().to_owned()), "keys": keys, "shards": shards,
             "estimated_raw_bytes": estimate, "estimated_seconds": seconds.as_secs(),
             "free_bytes": room.and_then(|room| room.free), "keeps_conditions": room.and_then(|room| room.keeps_conditions),
+            "recipients": encrypted.map(Recipients::names),
             "lock": lock.as_ref().map(|(found, _)| turns::to_json(found)),
             "lines": lines.iter().map(|(status, line)| json!({"status": status, "text": line})).collect::<Vec<_>>(),
         }))

@@ -398,7 +398,11 @@ mod tests {
             is_repository: true,
         };
         let settings = Settings {
-            place: Place { location: "/backups".parse().expect("a place"), s3: Box::default() },
+            place: Place {
+                location: "/backups".parse().expect("a place"),
+                s3: Box::default(),
+                encryption: Default::default(),
+            },
             wanted: Wanted::All,
             policy,
             from: "`backup.retention` in /etc/redis-ops/config.yaml".to_owned(),

@@ -4,6 +4,7 @@ use super::{Settings, server, to_disk};
 use crate::commands::table::{Table, verdict};
 use crate::commands::which::Backup;
 use crate::commands::{Context, Outcome};
+use crate::dataset::Dataset;
 use crate::explain::{Context as _, Hint, Misuse, Result, Status};
 use crate::moment::{self, Shown, Wanted};
 use crate::operations::{ScratchFound, ScratchOptions, find_scratch, materialise};
@@ -39,6 +40,8 @@ pub async fn run(settings: &Settings, wanted: &MomentWanted, context: &Context) 
     let choosing = async { Ok(moment::choose(&repository, &named, &wanted.wanted).await?) };
     let moment = context.interruptible(choosing).await.with_context(|| format!("cannot choose a moment of {named}"))?;
     let shown = moment.shown();
+    let base = Dataset::backup(&repository, moment.base.clone());
+    base.must_open().await.with_context(|| format!("cannot read {}", base.name()))?;
     let found = find_scratch(&wanted.scratch, &moment).await?;
     let table = table(&shown, &found, context);
     if settings.plan {

@@ -125,6 +125,7 @@ async fn restore(
         ended => ended?,
     };
     let mut text = vec![show::report(&ended.report, context)];
+    text.extend(show::opened_by(&planned.request.source));
     text.extend(ended.report.over_keys_of_others(&planned.request));
     let failure = ended.report.failure(&planned.request);
     let (own, sentence) =
@@ -144,7 +145,7 @@ async fn restore(
     text.push(verdict(&context.printer, status, &words::escape_lines(&last)));
     let text = text.join("\n");
     let Ended { report, proof, phases } = ended;
-    let outcome = outcome(status)
+    let outcome = show::with_key(outcome(status), &planned.request.source)
         .field("result", show::hidden(&report.json(phases), context))
         .field("proof", proof.map(|proof| proof::to_json(&proof, context)))
         .text(text);

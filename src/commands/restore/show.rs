@@ -56,6 +56,19 @@ pub fn around(source: &Dataset) -> Status {
     if source.around().warnings("").is_empty() { Status::Ok } else { Status::Warning }
 }
 
+/// Which key has opened an encrypted backup, in words.
+pub fn opened_by(source: &Dataset) -> Option<String> {
+    source.opened_by().map(|key| format!("the backup was encrypted; {key} opened it"))
+}
+
+/// Adds the key that has opened an encrypted backup.
+pub fn with_key(outcome: Outcome, source: &Dataset) -> Outcome {
+    match source.opened_by() {
+        Some(key) => outcome.field("opened_by", key.as_str()),
+        None => outcome,
+    }
+}
+
 /// What was looked at for a plan, line by line.
 pub fn lines(plan: &Plan, keys: Keys, printer: &Printer) -> String {
     table_of(plan, keys).render(printer)

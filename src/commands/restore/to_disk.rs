@@ -50,7 +50,10 @@ fn with_sides(outcome: Outcome, source: &Dataset, target: &Target, context: &Con
         Target::Stdout | Target::Server(_) => None,
     };
     let (_, backup) = super::sides::backup(source, context.now);
-    outcome.field("backup", backup).field("target", json!({ "path": path })).field("safety_backup", ())
+    show::with_key(outcome, source)
+        .field("backup", backup)
+        .field("target", json!({ "path": path }))
+        .field("safety_backup", ())
 }
 
 /// What would be written, with nothing done.
@@ -140,6 +143,9 @@ fn answer(source: &Dataset, restored: &Restored, target: &Target, context: &Cont
         Target::File(path) | Target::Folder(path) => format!(" to {}", path.display()),
         Target::Stdout | Target::Server(_) => String::new(),
     };
+    if let Some(opened) = show::opened_by(source) {
+        text.push_str(&format!("\n{opened}: what is written here is decrypted"));
+    }
     let sentence = format!("{} is written{into}: {keys}, {bytes}{next}", source.name());
     let status = restored.status().and(show::around(source));
     text.push_str(&format!("\n{}", verdict(&context.printer, status, &sentence)));

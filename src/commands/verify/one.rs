@@ -22,7 +22,7 @@ use crate::verify::{self, Report, receipt};
 
 /// Verifies a backup as far as the settings say, and leaves a receipt.
 pub async fn stored(settings: &Settings, backup: &Backup, context: &Context) -> Result<(Answer, Report)> {
-    let Backup { repository, manifest } = backup;
+    let Backup { repository, manifest, .. } = backup;
     let what = format!("{}/{}", manifest.instance, manifest.id);
     let work = examine(settings, backup, context);
     let report = match settings.level {
@@ -43,7 +43,7 @@ pub async fn stored(settings: &Settings, backup: &Backup, context: &Context) -> 
 
     let contents = manifest.census.as_ref().filter(|_| settings.census);
     let contents = contents.map(|summary| (summary.clone(), report.census.as_ref()));
-    let mut answer = answer(&report, settings.level, &what, contents, context);
+    let mut answer = answer(&report, settings.level, &what, contents, Some(backup), context);
     if let Some(slots) = manifest.slots_of_part() {
         answer.field("slots", slots);
         answer
@@ -110,7 +110,7 @@ pub async fn file(settings: &Settings, data: &Dataset, context: &Context) -> Res
     hide_keys(&mut found.report.findings, context.keys);
     let census = found.report.census.as_ref().filter(|_| settings.census);
     let contents = census.map(|census| (examination::summarize(census), Some(census)));
-    let mut answer = answer(&found.report, level, &data.name(), contents, context);
+    let mut answer = answer(&found.report, level, &data.name(), contents, None, context);
     answer.fields.shift_insert(0, "file".to_owned(), data.name().into());
     if let Some(inspected) = &found.inspected {
         answer.field("rdb", show::rdb_json(inspected));
@@ -159,9 +159,13 @@ fn answer(
     level: Level,
     what: &str,
     contents: Option<(CensusSummary, Option<&Census>)>,
+    backup: Option<&Backup>,
     context: &Context,
 ) -> Answer {
-    let mut answer = Answer::new(report.status, sentence(report, level, what));
+    let mut answer = Answer::new(report.status, sentence(report, level, what, backup));
+    if let Some(key) = backup.and_then(Backup::opened_by) {
+        answer.field("opened_by", key.as_str());
+    }
     if let Some((summary, census)) = &contents {
         answer.text.push(contents::to_text(summary, *census, context));
     }
@@ -202,12 +206,14 @@ fn drill_tells(report: &Report) -> String {
 }
 
 /// The verdict in one line.
-pub fn sentence(report: &Report, level: Level, what: &str) -> String {
+pub fn sentence(report: &Report, level: Level, what: &str, backup: Option<&Backup>) -> String {
+    let is_encrypted = backup.is_some_and(|backup| backup.manifest.encryption.is_some());
+    let opened = backup.and_then(Backup::opened_by).map(|key| format!("; {key} opened it")).unwrap_or_default();
     let reservations = report.findings.iter().filter(|finding| finding.severity == Severity::Warning).count() as u64;
     match report.status {
         Status::Ok => match &report.drill {
             Some(drill) => format!(
-                "{what} is good: {} {} loaded it in {} and holds {}{}; RTO {}, peak memory {}; {}",
+                "{what} is good: {} {} loaded it in {} and holds {}{}{opened}; RTO {}, peak memory {}; {}",
                 drill.server,
                 drill.version,
                 words::span(Duration::from_secs_f64(drill.seconds.load)),
@@ -219,14 +225,15 @@ pub fn sentence(report: &Report, level: Level, what: &str) -> String {
                 },
                 words::span(Duration::from_secs_f64(drill.rto_seconds)),
                 words::bytes(drill.peak_memory_bytes),
-                level.leaves_open(),
+                level.leaves_open(is_encrypted),
             ),
             None => {
-                let (proves, open, notes) = (level.proves(), level.leaves_open(), drill_tells(report));
-                format!("{what} is good: {proves}; {open}{notes}")
+                let (proves, open, notes) =
+                    (level.proves(is_encrypted), level.leaves_open(is_encrypted), drill_tells(report));
+                format!("{what} is good: {proves}{opened}; {open}{notes}")
             }
         },
-        Status::Warning => format!("{what} is complete, with {}", words::counted(reservations, "warning")),
+        Status::Warning => format!("{what} is complete, with {}{opened}", words::counted(reservations, "warning")),
         Status::Failed => {
             let worst = report.findings.iter().find(|finding| finding.severity == Severity::Critical);
             match worst.map(|finding| (finding.id.as_str(), finding.title.as_str())) {

@@ -40,7 +40,7 @@ fn the_screen_of_a_damaged_backup() {
     screens::check("verify-damaged", |printer| {
         let context = screens::context(printer);
         let mut answer =
-            Answer::new(report.status, one::sentence(&report, Level::Structure, "redis-prod/2026-11-23-01-00"));
+            Answer::new(report.status, one::sentence(&report, Level::Structure, "redis-prod/2026-11-23-01-00", None));
         answer.text.extend(answer::findings_table(&report.findings, printer));
         answer.into_outcome(&context).text
     });
@@ -80,7 +80,11 @@ fn the_screen_of_a_server_that_differs() {
         expired_fields: 0,
         left_out: Tally::default(),
     };
-    let place = crate::commands::which::Place { location: Location::Local("backups".into()), s3: Box::default() };
+    let place = crate::commands::which::Place {
+        location: Location::Local("backups".into()),
+        s3: Box::default(),
+        encryption: Default::default(),
+    };
     let asked = Comparison {
         with: Other::Backup { place, id: String::new() },
         fail_on: vec![FailOn::Any],

@@ -13,6 +13,15 @@ pub enum Hint {
     /// The error is a fault of redis-ops: report it.
     ReportIt,
 
+    /// An identity has to be given, which opens what is encrypted to a public key.
+    GiveIdentity,
+    /// A passphrase has to be given, which opens what is encrypted with one.
+    GivePassphrase,
+    /// Another identity has to be given, or the object is damaged.
+    OtherIdentity,
+    /// Another passphrase has to be given, or the object is damaged.
+    OtherPassphrase,
+
     /// Another server: this one does not listen.
     OtherInstance,
     /// The files of the TLS settings have to be corrected.

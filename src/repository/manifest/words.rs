@@ -72,8 +72,11 @@ words! {
 }
 
 words! {
-    /// How the objects are encrypted. No version encrypts yet: a reader refuses every word.
-    Encryption {}
+    /// How the objects are encrypted, after they were compressed. A reader refuses a newer word.
+    Encryption {
+        /// In the age format, version 1: `age -d` decrypts it.
+        Age = "age",
+    }
 }
 
 words! {

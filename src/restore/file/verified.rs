@@ -184,7 +184,10 @@ async fn must_be_possible(source: &Dataset, destination: Destination) -> Result<
     })
     .await;
     place.with_context(|| format!("cannot write {}", source.name()))?;
-    let there = source.must_be_there().await;
+    let there = match source.must_be_there().await {
+        Ok(()) => source.must_open().await,
+        gone => gone,
+    };
     there.with_context(|| format!("cannot read {}; nothing was written", source.name()))?;
     Ok(destination)
 }

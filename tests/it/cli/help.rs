@@ -9,12 +9,12 @@ const PROMISED: &[(&str, &str)] = &[
     (
         "",
         "-c --config -i --instance -H --host -p --port -n --db -u --uri -r --repository --username --password-file --tls --tls-ca --tls-cert \
-         --tls-key --sni --insecure --s3-endpoint --s3-region --s3-path-style -f --format --json --progress --color -q -v --timeout -y --yes",
+         --tls-key --sni --insecure --s3-endpoint --s3-region --s3-path-style --identity --passphrase-file -f --format --json --progress --color -q -v --timeout -y --yes",
     ),
     (
         "backup",
         "--plan --source --read-from --transfer --compression --name --label --rate --from-file --if-due --wait-lock --store-retry --spool --spool-limit \
-         --prune --no-lock --jitter --on-success --on-failure --ping-url",
+         --encrypt-to --encrypt-to-file --prune --no-lock --jitter --on-success --on-failure --ping-url",
     ),
     ("lock", "--key --ttl --wait-lock --token"),
     ("schedule", "--as --jitter --to-dir --image"),

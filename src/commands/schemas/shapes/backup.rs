@@ -23,6 +23,7 @@ pub(in crate::commands) fn backup() -> Fields {
         ("estimated_seconds", count()),
         ("free_bytes", maybe(count())),
         ("keeps_conditions", maybe(truth())),
+        ("recipients", maybe(described(list(text()), "the public keys to encrypt to; empty: a passphrase"))),
         ("lock", described(maybe(lock()), "who holds the instance, or why no lock is taken; null: it is free")),
         ("lines", list(line)),
     ]);
@@ -85,6 +86,7 @@ pub(in crate::commands) fn listing() -> Fields {
         ("keys", maybe(count())),
         ("raw_bytes", maybe(count())),
         ("stored_bytes", maybe(count())),
+        ("encryption", described(maybe(text()), "`age`, or null: it is not encrypted")),
         ("server_version", maybe(text())),
         ("verified_at", described(maybe(time()), "the last verification that found the backup good")),
         ("verified_level", maybe(text())),

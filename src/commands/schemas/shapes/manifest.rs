@@ -64,6 +64,10 @@ pub(super) fn manifest() -> Value {
         ("server", server),
         ("compression", text()),
         ("encryption", maybe(text())),
+        (
+            "recipients?",
+            described(list(text()), "the public keys that the backup is encrypted to; empty: a passphrase"),
+        ),
         ("shards", list(shard)),
         ("moment?", moment()),
         ("skew_seconds?", described(number(), "between the moments of the shards of a cluster, at most")),

@@ -52,6 +52,7 @@ pub(in crate::commands) fn restore() -> Fields {
         ("backup_id", maybe(text())),
         ("backup", described(maybe(backup), "what is restored; null: a file")),
         ("target", target),
+        ("opened_by", described(text(), "the recipient whose identity opened an encrypted backup, or `passphrase`")),
         (
             "safety_backup",
             described(maybe(safety), "of the target, before anything of it was overwritten; null: none was taken"),
