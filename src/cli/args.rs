@@ -255,7 +255,7 @@ pub const GROUPS: [(&str, &[&str]); 6] = [
 /// What the overview says of commands that share a line.
 pub const TOGETHER: [(&str, &str); 4] = [
     ("delete, pin", "Remove one backup; protect one from being removed"),
-    ("health, top", "Check whether an instance is up; watch it on a live screen"),
+    ("health, top", "Check whether an instance is up; watch an instance live"),
     ("help, man", "Show help for a command or a topic; print manual pages"),
     ("list, show", "List backups and their state; show what a backup holds"),
 ];

@@ -1,4 +1,4 @@
-//! A line of small bars: how a number went, in one row of a screen.
+//! Bars in text: how a number went, and how much of a whole it is.
 
 const HEIGHTS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
@@ -12,6 +12,12 @@ pub fn height(number: f64, low: f64, high: f64) -> char {
 pub fn in_ascii(bar: char) -> Option<char> {
     const PLAIN: [char; 8] = ['_', '.', '-', '=', '+', '*', '%', '#'];
     HEIGHTS.iter().position(|known| *known == bar).map(|at| PLAIN[at])
+}
+
+/// A bar that is filled to a share: `[########------------]`.
+pub fn bar(share: f64, cells: usize) -> String {
+    let full = (share.clamp(0.0, 1.0) * cells as f64).round() as usize;
+    format!("[{}{}]", "#".repeat(full), "-".repeat(cells - full))
 }
 
 #[cfg(test)]
@@ -30,6 +36,13 @@ mod tests {
             (f64::NAN, 0.0, 1.0, '▁'),
         ] {
             assert_eq!(height(number, low, high), bar, "{number} of {low} to {high}");
+        }
+    }
+
+    #[test]
+    fn a_bar_is_filled_to_the_share() {
+        for (share, drawn) in [(0.0, "[----]"), (0.5, "[##--]"), (1.0, "[####]"), (7.0, "[####]"), (-1.0, "[----]")] {
+            assert_eq!(bar(share, 4), drawn, "{share}");
         }
     }
 

@@ -24,6 +24,7 @@ use super::diagnose::{Rules, as_typed, render};
 use super::table::verdict_with;
 use super::which::Server;
 use super::{Context, Outcome};
+use crate::blocking;
 use crate::diagnose::{self, Watch};
 use crate::explain::{Context as _, Fault, Hint, Misuse, Result, Status};
 use crate::printer::words::escape;
@@ -137,7 +138,8 @@ impl Top<'_> {
     /// Shows the screen until somebody leaves, or the server lets us in no more.
     async fn show(&mut self) -> Result<()> {
         let (printer, cancel) = (self.context.printer.clone(), self.context.cancel.clone());
-        let keyboard = rustix::stdio::stdin().try_clone_to_owned().context("cannot use the terminal")?;
+        let keyboard = blocking::run(|| rustix::stdio::stdin().try_clone_to_owned()).await;
+        let keyboard = keyboard.context("cannot use the terminal")?;
         let ends = self.context.cancel.clone();
         let taken = Taken::over(keyboard, &printer, move || ends.is_cancelled()).context("cannot use the terminal")?;
         let mut events = Events::read().context("cannot read keys")?;

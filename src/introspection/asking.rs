@@ -184,4 +184,4 @@ async fn second_reading(gate: &mut Gate<'_>, begun: Instant, ours: &Ours, snapsh
 
 #[cfg(test)]
 #[path = "asking_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -1,6 +1,6 @@
 //! A report as tables: findings, facts, lists, what was skipped, and the verdict last, on one screen.
 
-use crate::commands::sparkline::height;
+use crate::commands::sparkline::{bar, height};
 use crate::commands::table::{Table, verdict_with};
 use crate::diagnose::{Fact, Report, Shown, facts, sentence_with};
 use crate::explain::Status;
@@ -294,12 +294,6 @@ pub fn value(fact: &Fact, cells: usize) -> String {
     }
 }
 
-/// A bar that is filled to a share: `[########------------]`.
-fn bar(share: f64, cells: usize) -> String {
-    let full = (share.clamp(0.0, 1.0) * cells as f64).round() as usize;
-    format!("[{}{}]", "#".repeat(full), "-".repeat(cells - full))
-}
-
 /// How the memory has grown; nothing with fewer than two numbers.
 fn sparkline(numbers: &[u64]) -> String {
     let recent = &numbers[numbers.len().saturating_sub(30)..];
@@ -357,4 +351,4 @@ fn notes(report: &Report, view: &View<'_>) -> Option<String> {
 
 #[cfg(test)]
 #[path = "render_tests.rs"]
-mod tests;
+pub(in crate::commands) mod tests;

@@ -176,10 +176,11 @@ fn answer(snapshot: &Snapshot) -> String {
 
 fn saved(snapshot: &Snapshot) -> Figure<'static> {
     if snapshot.server.loading {
-        let share = snapshot.info.f64("loading_loaded_perc").map(|share| format!(" {share:.0}%")).unwrap_or_default();
-        let eta =
-            snapshot.info.u64("loading_eta_seconds").map(|seconds| format!(", {} left", counted(seconds, "second")));
-        let value = format!("runs:{share}{}", eta.unwrap_or_default());
+        let share = snapshot.info.f64("loading_loaded_perc").map(|share| format!("{share:.0}%"));
+        let left =
+            snapshot.info.u64("loading_eta_seconds").map(|seconds| format!("{} left", counted(seconds, "second")));
+        let known: Vec<String> = share.into_iter().chain(left).collect();
+        let value = if known.is_empty() { "runs".to_owned() } else { known.join(", ") };
         return Figure { severity: Some(Severity::Warning), ..figure("loading", value, None) };
     }
     let last = snapshot.info.u64("rdb_last_save_time");

@@ -217,4 +217,4 @@ fn in_a_line(fault: &Fault) -> String {
 
 #[cfg(test)]
 #[path = "model_tests.rs"]
-mod tests;
+pub(in crate::commands::top) mod tests;

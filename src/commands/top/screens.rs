@@ -4,7 +4,6 @@ mod overview;
 mod pages;
 mod text;
 
-use chrono::{DateTime, Utc};
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::text::Line;
@@ -12,6 +11,8 @@ use ratatui::widgets::{Paragraph, Widget as _};
 
 use super::model::{Model, Page};
 use crate::commands::sparkline;
+
+pub use text::clock;
 
 /// The least window that holds the first page.
 const LEAST_WIDTH: u16 = 60;
@@ -40,11 +41,6 @@ fn lines(model: &Model, width: u16, height: u16) -> (Vec<Line<'static>>, usize) 
         Page::Overview => (overview::lines(model, width, height), 0),
         _ => pages::lines(model, width, height),
     }
-}
-
-/// A time of day, as all times of the tool in UTC.
-pub fn clock(time: DateTime<Utc>) -> String {
-    time.format("%H:%M:%S UTC").to_string()
 }
 
 /// Puts ASCII in the place of everything else: a terminal of another locale would show something, and nobody knows what.

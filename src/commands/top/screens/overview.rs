@@ -3,8 +3,7 @@
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 
-use super::clock;
-use super::text::{Paint, clip, keys_line, left, right};
+use super::text::{Paint, clip, clock, keys_line, left, right};
 use crate::commands::diagnose::incidents::{self, Incident};
 use crate::commands::diagnose::lists;
 use crate::commands::diagnose::render;

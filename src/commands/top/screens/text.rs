@@ -1,5 +1,6 @@
 //! Texts in columns of a screen.
 
+use chrono::{DateTime, Utc};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthChar as _;
@@ -7,6 +8,11 @@ use unicode_width::UnicodeWidthChar as _;
 use crate::explain::Status;
 use crate::finding::Severity;
 use crate::printer::words::width_of;
+
+/// A time of day, as all times of the tool in UTC.
+pub fn clock(time: DateTime<Utc>) -> String {
+    time.format("%H:%M:%S UTC").to_string()
+}
 
 /// A text in at most so many columns: the end of what is too long is cut off.
 pub fn clip(text: &str, columns: usize) -> String {
