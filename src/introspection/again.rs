@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use super::asking::{Options, gained, without_our_commands, without_our_connections};
+use super::asking::{Options, gained, next_id, without_our_commands, without_our_connections};
 use super::gate::{Ask, Gate};
 use super::host::{self, HostFacts};
 use super::ours::Ours;
@@ -37,6 +37,8 @@ pub struct Looks {
 struct Last {
     snapshot: Snapshot,
     at: Instant,
+    /// The number of the next entry of the slow log; in the snapshot our own entries are left out.
+    next_slow: Option<u64>,
 }
 
 impl Looks {
@@ -66,8 +68,9 @@ impl Looks {
         if everything {
             self.all_asked = Some(at);
         }
-        if let Some(Last { snapshot: before, at: then }) = last {
-            compare(&mut snapshot, before, at.duration_since(then), std::mem::take(&mut self.ours));
+        let next_slow = snapshot.answers.slowlog.got().map(|entries| next_id(entries));
+        if let Some(last) = last {
+            compare(&mut snapshot, last, at, std::mem::take(&mut self.ours));
         }
         self.ours = gate.ours();
         without_our_connections(&mut snapshot.answers);
@@ -76,7 +79,7 @@ impl Looks {
             snapshot.host = Part::Got(HostFacts::read(host::process_of(&snapshot.info)));
         }
         snapshot.receipt = gate.receipt();
-        self.last = Some(Last { snapshot: snapshot.clone(), at });
+        self.last = Some(Last { snapshot: snapshot.clone(), at, next_slow });
         Ok(snapshot)
     }
 
@@ -111,13 +114,14 @@ fn is_asked_often(question: Question, info: &Info) -> bool {
     }
 }
 
-fn compare(snapshot: &mut Snapshot, before: Snapshot, since: Duration, ours: Ours) {
-    if let (Some(then), Some(now)) = (before.answers.slowlog.got(), snapshot.answers.slowlog.got()) {
-        snapshot.slowlog_gained = Part::Got(gained(then, now));
+fn compare(snapshot: &mut Snapshot, last: Last, at: Instant, ours: Ours) {
+    if let (Some(next), Some(now)) = (last.next_slow, snapshot.answers.slowlog.got()) {
+        snapshot.slowlog_gained = Part::Got(gained(next, now));
     }
+    let (before, seconds) = (last.snapshot, at.duration_since(last.at).as_secs_f64());
     let cluster = before.answers.cluster.got().cloned();
     snapshot.nodes_before = before.answers.nodes;
-    snapshot.earlier = Some(Earlier { seconds: since.as_secs_f64(), info: before.info, cluster, ours });
+    snapshot.earlier = Some(Earlier { seconds, info: before.info, cluster, ours });
 }
 
 #[cfg(test)]

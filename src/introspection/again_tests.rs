@@ -81,3 +81,21 @@ async fn what_is_refused_is_noted_at_every_look() {
         assert!(snapshot.answers.clients.got().is_some());
     }
 }
+
+#[test]
+fn our_own_slow_commands_are_no_gain_however_many_there_are() {
+    let entry = |id, name: &str| crate::replies::SlowEntry {
+        id,
+        at: 0,
+        usec: 1,
+        command: "INFO".to_owned(),
+        arguments: Vec::new(),
+        addr: String::new(),
+        name: name.to_owned(),
+    };
+    // The log holds three entries: what was in it at the last look is gone by now.
+    let now = [entry(102, "redis-ops"), entry(101, "web"), entry(100, "redis-ops")];
+    assert_eq!(gained(100, &now), 1);
+    assert_eq!(gained(next_id(&now), &now), 0);
+    assert_eq!(gained(next_id(&[]), &[]), 0);
+}

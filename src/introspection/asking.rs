@@ -117,12 +117,15 @@ pub(super) fn without_our_connections(answers: &mut Answers) {
     }
 }
 
-/// What the slow log gained since these entries were read, without our own commands.
-pub(super) fn gained(before: &[SlowEntry], now: &[SlowEntry]) -> u64 {
-    let last_id = |entries: &[SlowEntry]| entries.iter().map(|entry| entry.id + 1).max().unwrap_or(0);
-    let last = last_id(before);
-    let own = now.iter().filter(|entry| entry.id >= last && entry.name == OWN_NAME).count() as u64;
-    last_id(now).saturating_sub(last).saturating_sub(own)
+/// The number that the next entry of a slow log gets, or a smaller one where nothing is known of it.
+pub(super) fn next_id(entries: &[SlowEntry]) -> u64 {
+    entries.iter().map(|entry| entry.id + 1).max().unwrap_or(0)
+}
+
+/// What the slow log gained since its next entry was to get this number, without our own commands.
+pub(super) fn gained(next: u64, now: &[SlowEntry]) -> u64 {
+    let own = now.iter().filter(|entry| entry.id >= next && entry.name == OWN_NAME).count() as u64;
+    next_id(now).saturating_sub(next).saturating_sub(own)
 }
 
 /// Takes our own commands out of a slow log: a CLIENT LIST of ten thousand takes its time, too, and that is ours.
@@ -176,7 +179,7 @@ async fn second_reading(gate: &mut Gate<'_>, begun: Instant, ours: &Ours, snapsh
     }
     if let Part::Got(entries) = &mut snapshot.answers.slowlog {
         let now = gate.answers(&[Question::Slowlog], &snapshot.info).await?.slowlog.got().cloned().unwrap_or_default();
-        snapshot.slowlog_gained = Part::Got(gained(entries, &now));
+        snapshot.slowlog_gained = Part::Got(gained(next_id(entries), &now));
         *entries = now;
     }
     Ok(())

@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use super::Sort;
 use super::view::View;
-use crate::commands::sparkline::bar;
 use crate::commands::table::Table;
 use crate::diagnose::Report;
 use crate::introspection::keyspace::{Basis, BigKey, KeyspaceProfile, Prefix};
@@ -14,9 +13,6 @@ use crate::printer::Style;
 use crate::printer::words::{bytes, count, escape, span};
 use crate::replies::{Client, ClientKind, SlowEntry};
 use crate::rules::Topic;
-
-/// Cells of the bar that shows a prefix's share of the memory.
-const BAR: usize = 10;
 
 /// Connections of one owner.
 struct Group {
@@ -198,29 +194,20 @@ pub fn prefixes(profile: &KeyspaceProfile, view: &View<'_>) -> Option<String> {
         return None;
     }
     let total: u64 = profile.bytes.unwrap_or(0);
-    // A bar is for the eye: in a pipe the number beside it says the same.
-    let has_bars = total > 0 && view.printer.width().is_some();
-    let headings = ["prefix", "keys", "share", sizes(profile), "", "no ttl", "types"];
-    let headings: Vec<&str> = headings.into_iter().filter(|heading| has_bars || !heading.is_empty()).collect();
-    let last = headings.len() - 1;
-    let table = Table::new(&headings).numbers(&[1, 2, 3, last - 1]).cut(&[0, last]);
-    let mut table = if has_bars { table.optional(&[4]) } else { table };
+    let mut table =
+        Table::new(&["prefix", "keys", "share", sizes(profile), "no ttl", "types"]).numbers(&[1, 2, 3, 4]).cut(&[0, 5]);
     for prefix in prefixes.iter().take(view.top) {
         let (share, low, high) = profile.share(prefix.keys);
         let types: Vec<&str> = prefix.types.keys().map(String::as_str).collect();
-        let of_memory = if total > 0 { prefix.bytes as f64 / total as f64 } else { 0.0 };
-        let memory =
-            format!("{} {:.0}%{}", bytes(prefix.bytes), of_memory * 100.0, sure(profile, prefix.bytes_margin, 0.0));
-        let mut cells = vec![
+        let of_memory = if total > 0 { prefix.bytes as f64 / total as f64 * 100.0 } else { 0.0 };
+        table.row([
             escaped(&prefix.name),
             count(prefix.keys),
             format!("{:.1}%{}", share * 100.0, sure(profile, share - low, high - share)),
-            memory,
-        ];
-        cells.extend(has_bars.then(|| bar(of_memory, BAR)));
-        cells.push(format!("{:.0}%", prefix.without_ttl as f64 / prefix.keys.max(1) as f64 * 100.0));
-        cells.push(escaped(&types.join(" ")));
-        table.row(cells);
+            format!("{} {of_memory:.0}%{}", bytes(prefix.bytes), sure(profile, prefix.bytes_margin, 0.0)),
+            format!("{:.0}%", prefix.without_ttl as f64 / prefix.keys.max(1) as f64 * 100.0),
+            escaped(&types.join(" ")),
+        ]);
     }
     Some(with_more(table.render(view.printer), prefixes.len(), view))
 }

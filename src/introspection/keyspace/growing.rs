@@ -88,7 +88,7 @@ impl GrowingSample {
         };
         let there = databases.iter().filter(|(_, database)| database.keys > 0);
         let behind = there.min_by(|one, other| share(one).total_cmp(&share(other)))?;
-        Some((*behind.0, behind.1.clone()))
+        Some((*behind.0, *behind.1))
     }
 }
 

@@ -47,13 +47,13 @@ fn a_server_that_goes_away_and_comes_back_is_found_again() {
 #[test]
 fn a_server_that_runs_a_script_is_busy_until_that_ends() {
     let Some(server) = RedisServer::builder().arg("lua-time-limit", "100").start() else { return };
-    let Some(mut terminal) = top_of(&server, USUAL, &[]) else { return };
+    let Some(terminal) = top_of(&server, USUAL, &[]) else { return };
     terminal.wait_for_screen("ok: no warnings");
     let mut script = server.client();
     script.send(&[b"EVAL", b"while true do end", b"0"]).expect("a script");
     terminal.wait_for_screen("busy: the server runs a script or a function");
     // Whoever comes now sees that at once.
-    let Some(mut second) = top_of(&server, USUAL, &[]) else { return };
+    let Some(second) = top_of(&server, USUAL, &[]) else { return };
     second.wait_for_screen("busy: the server runs a script or a function");
     let mut killer = server.client();
     killer.ask(&[b"SCRIPT", b"KILL"]).expect("an answer");
@@ -88,7 +88,7 @@ fn a_refused_user_ends_it_with_the_usual_error() {
     let Some(wrong) = top_of_port(&port, &[("REDIS_OPS_PASSWORD", "wrong")]) else { return };
     let (code, shown) = wrong.end();
     assert_eq!(code, 3, "{shown:?}");
-    assert!(shown.contains("error: ") && !shown.contains("\u{1b}[?1049h"), "{shown:?}");
+    assert!(shown.contains("error:") && !shown.contains("\u{1b}[?1049h"), "{shown:?}");
 
     let Some(terminal) = top_of_port(&port, &right) else { return };
     terminal.wait_for_screen("FINDINGS");
@@ -99,6 +99,6 @@ fn a_refused_user_ends_it_with_the_usual_error() {
     let (code, shown) = terminal.end();
     assert_eq!(code, 3, "{shown:?}");
     let end = shown.rsplit("\u{1b}[?1049l").next().unwrap_or_default();
-    assert!(end.contains("error: ") && end.contains("hint: "), "{end:?}");
+    assert!(end.contains("error:") && end.contains("hint:"), "{end:?}");
     assert!(!shown.contains("secret-of"), "{shown:?}");
 }
