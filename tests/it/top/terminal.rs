@@ -38,10 +38,13 @@ fn every_size_from_60x15_has_its_screen_and_a_new_size_is_drawn_at_once() {
     assert_eq!(terminal.end().0, 0);
 }
 
+/// A way to leave.
+type Leave = fn(&mut Terminal);
+
 #[test]
 fn q_ctrl_c_and_sigterm_end_alike_and_give_the_terminal_back() {
     let Some(server) = RedisServer::start() else { return };
-    let leave: [(&str, fn(&mut Terminal)); 3] = [
+    let leave: [(&str, Leave); 3] = [
         ("q", |terminal| terminal.press("q")),
         ("Ctrl-C", |terminal| terminal.press("\u{3}")),
         ("SIGTERM", |terminal| terminal.signal(Signal::TERM)),
