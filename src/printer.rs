@@ -26,7 +26,7 @@ pub enum ColorChoice {
 }
 
 /// What is known about the two streams before the first word.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Choices {
     /// Colour on stdout.
     pub color_out: bool,
@@ -40,6 +40,8 @@ pub struct Choices {
     pub moving: bool,
     /// Whether a question can be asked: stdin and stderr are terminals.
     pub asking: bool,
+    /// Whether a screen can be shown that answers keys: stdin and stdout are terminals.
+    pub live: bool,
     /// Nothing on stderr but errors.
     pub quiet: bool,
 }
@@ -61,6 +63,7 @@ impl Choices {
             height: out.then(terminal_height).flatten(),
             moving: err && !dumb,
             asking: err && io::stdin().is_terminal(),
+            live: out && !dumb && io::stdin().is_terminal(),
             quiet,
         }
     }
@@ -68,15 +71,7 @@ impl Choices {
     /// Neither stream is a terminal, no colour: what tests and pipes see.
     #[cfg(test)]
     pub fn plain() -> Self {
-        Self {
-            color_out: false,
-            color_err: false,
-            width: None,
-            height: None,
-            moving: false,
-            asking: false,
-            quiet: false,
-        }
+        Self::default()
     }
 }
 

@@ -206,6 +206,8 @@ pub enum Command {
     Schedule(schedule::Schedule),
     /// Find out what is wrong with a server or its data.
     Diagnose(diagnose::Diagnose),
+    /// Watch a server on a live screen, without changing anything.
+    Top(diagnose::Top),
     /// Check whether an instance is up, and if not, why.
     #[command(
         after_help = "Examples:\n  redis-ops health -i redis-prod\n  redis-ops health -H 10.0.0.5 -p 6380 --require writable --json"
@@ -255,14 +257,15 @@ pub const GROUPS: [(&str, &[&str]); 6] = [
     ("Back up", &["backup", "archive"]),
     ("Restore", &["restore"]),
     ("Verify", &["verify"]),
-    ("Look", &["list, show", "status", "diagnose", "health", "metrics"]),
+    ("Look", &["list, show", "status", "diagnose", "health, top", "metrics"]),
     ("Keep", &["init", "prune", "copy, delete, pin", "schedule", "lock"]),
     ("Tool", &["explain", "help, man", "completions"]),
 ];
 
 /// What the overview says of commands that share a line.
-pub const TOGETHER: [(&str, &str); 3] = [
+pub const TOGETHER: [(&str, &str); 4] = [
     ("copy, delete, pin", "Copy backups elsewhere; remove one; protect one"),
+    ("health, top", "Check whether an instance is up; watch an instance live"),
     ("help, man", "Show help for a command or a topic; print manual pages"),
     ("list, show", "List backups and their state; show what a backup holds"),
 ];
@@ -271,7 +274,7 @@ pub const TOGETHER: [(&str, &str); 3] = [
 pub const ALONE: [&str; 4] = ["explain", "help", "completions", "man"];
 
 /// The exit codes of a command, where they need more words than those of every command.
-pub const EXIT_CODES: [(&str, &str); 17] = [
+pub const EXIT_CODES: [(&str, &str); 18] = [
     ("backup", "0 published, or not due; 1 published, with warnings; 2 not published"),
     ("archive", "0 stopped, or shown; 1 with a gap, or no backup; 2 not followed, or nothing to restore"),
     ("restore", "0 restored and proven; 1 with warnings; 2 refused or incomplete"),
@@ -287,6 +290,7 @@ pub const EXIT_CODES: [(&str, &str); 17] = [
     ("lock", "the command's own; 0 shown or released; 2 taken by another, or lost"),
     ("schedule", "0 printed, or `enabled: false`; 3 no schedule, or a wrong one"),
     ("diagnose", "0 no finding; 1 worst is a warning; 2 worst is critical"),
+    ("top", "that of the last verdict (see diagnose), also after Ctrl-C; 3 no answer at the end, or no terminal"),
     ("health", "0 up; 1 degraded; 2 down"),
     ("metrics", "0 printed, even if the server is down (redis_up 0); 1 printed without the metrics of the backups"),
 ];

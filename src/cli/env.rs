@@ -40,7 +40,10 @@ variables! {
     LOG = "REDIS_OPS_LOG", "log filter in the syntax of RUST_LOG, instead of `-v`";
     NO_COLOR = "NO_COLOR", "if not empty: no colour";
     CLICOLOR_FORCE = "CLICOLOR_FORCE", "if not empty and not 0: colour even into a pipe";
-    TERM = "TERM", "if `dumb`: no colour and no moving bar";
+    TERM = "TERM", "if `dumb`: no colour, no moving bar and no `top`";
+    LC_ALL = "LC_ALL", "locale: if not UTF-8, `top` draws in ASCII";
+    LC_CTYPE = "LC_CTYPE", "the same, if `LC_ALL` is not set";
+    LANG = "LANG", "the same, if neither is set";
     HOME = "HOME", "home folder, which holds `.config` and `.local/state`";
     XDG_STATE_HOME = "XDG_STATE_HOME", "where earlier diagnoses and the progress of restores are kept, in `redis-ops` [default: ~/.local/state]";
     XDG_CONFIG_HOME = "XDG_CONFIG_HOME", "where `redis-ops/config.yaml` is looked for [default: ~/.config]";
@@ -204,6 +207,20 @@ impl Environment {
         blank.filter_map(|(name, _)| name.to_str()).collect()
     }
 
+    /// Whether the locale is one of UTF-8. Without any it is the plain C locale, as everywhere.
+    ///
+    /// # Errors
+    /// The variable that counts is no text.
+    pub fn is_utf8(&self) -> Result<bool, Misuse> {
+        for variable in [LC_ALL, LC_CTYPE, LANG] {
+            if let Some(locale) = self.text(variable)? {
+                let charset = locale.split(['.', '@']).nth(1).unwrap_or_default().to_ascii_lowercase();
+                return Ok(matches!(charset.as_str(), "utf-8" | "utf8"));
+            }
+        }
+        Ok(false)
+    }
+
     /// Whether a variable is set to something else than nothing.
     pub fn is_set(&self, variable: Variable) -> bool {
         self.path(variable).is_some()
@@ -259,6 +276,22 @@ mod tests {
         assert_eq!(environment.by_name("OF_THE_SETTINGS").unwrap(), Some(" secret"));
         let names = ["REDIS_OPS_CONFIG", "REDIS_OPS_REPOSITORY", "REDIS_OPS_PASSWORD"];
         assert_eq!(environment.trimmed_of_ours(), names);
+    }
+
+    #[test]
+    fn the_locale_that_counts_says_whether_it_is_utf_8() {
+        let check = |variables: &[(&str, &str)], utf8: bool| {
+            let environment = Environment(variables.iter().map(|(name, value)| (name.into(), value.into())).collect());
+            assert_eq!(environment.is_utf8().unwrap(), utf8, "{variables:?}");
+        };
+        check(&[("LANG", "en_US.UTF-8")], true);
+        check(&[("LANG", "C.utf8")], true);
+        check(&[("LANG", "de_DE.UTF-8@euro")], true);
+        check(&[("LANG", "de_DE.ISO-8859-1")], false);
+        check(&[("LANG", "C")], false);
+        check(&[], false);
+        check(&[("LC_ALL", "C"), ("LANG", "en_US.UTF-8")], false);
+        check(&[("LC_ALL", ""), ("LC_CTYPE", "C.UTF-8"), ("LANG", "C")], true);
     }
 
     #[test]

@@ -248,8 +248,8 @@ const EXIT_CODES_OF_ALL: &str = "  0         done, or yes: published, good, up, 
   3         unknown: wrong usage or settings, no such backup; or verify,
             diagnose, list, show cannot reach the server or the store
   130, 143  interrupted by SIGINT, SIGTERM (129: SIGHUP, 131: SIGQUIT); archive,
-            diagnose --watch and metrics --listen are stopped this way: they
-            exit with the code of their last verdict, or 0
+            top, diagnose --watch and metrics --listen are stopped this way:
+            they exit with the code of their last verdict, or 0
 ";
 
 #[cfg(test)]

@@ -201,6 +201,7 @@ pub fn words(hint: &Hint) -> String {
         Hint::AnswerBeforehand => "add `--yes` to confirm in advance",
         Hint::AsLines => "`--format ndjson` writes the result line by line",
         Hint::WatchFormats => "with `--watch`, use `--format table`, `nagios` or `ndjson`, whose lines have a time",
+        Hint::RepeatDiagnosis => "`redis-ops diagnose all --watch 5s` repeats a diagnosis without a terminal",
         Hint::LookUpRule => "`redis-ops explain RULE` shows the rule and its limits",
     };
     fixed.to_owned()

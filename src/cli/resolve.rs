@@ -111,6 +111,7 @@ impl Resolver<'_> {
             Typed::Lock(args) => Command::Lock(self.lock(args)?),
             Typed::Schedule(args) => Command::Schedule(self.schedule(args)?),
             Typed::Diagnose(args) => Command::Diagnose(self.diagnose(args)?),
+            Typed::Top(args) => Command::Top(self.top(args)?),
             Typed::Health(args) => Command::Health(health::Settings {
                 server: self.server(args.database.number)?,
                 require: args.require,
@@ -328,6 +329,7 @@ pub fn name(typed: &Typed) -> &'static str {
         Typed::Lock(_) => "lock",
         Typed::Schedule(_) => "schedule",
         Typed::Diagnose(_) => "diagnose",
+        Typed::Top(_) => "top",
         Typed::Health(_) => "health",
         Typed::Metrics(_) => "metrics",
         Typed::Explain { .. } => "explain",
@@ -354,6 +356,7 @@ pub const NAMES: &[&str] = &[
     "lock",
     "schedule",
     "diagnose",
+    "top",
     "health",
     "metrics",
     "explain",

@@ -1,13 +1,14 @@
 //! `redis-ops diagnose`: what is wrong with a server, or with the data in a backup.
 
 mod answer;
-mod hidden;
+pub(super) mod hidden;
+pub(super) mod incidents;
 mod keys;
-mod lists;
-mod render;
+pub(super) mod lists;
+pub(super) mod render;
 mod settings;
 mod small_print;
-mod view;
+pub(super) mod view;
 
 use std::io::Read as _;
 use std::time::Duration;
@@ -122,19 +123,7 @@ async fn once(settings: &Settings, context: &Context) -> Result<(Outcome, String
             let looked = diagnose::live(&server.node, &options, &past, known, age, &tell, progress.as_ref()).await;
             progress.finish();
             let mut report = looked?;
-            // A command is printed as it has to be typed.
-            let as_typed = |fix: &mut String| {
-                *fix = fix.replace("<this server>", &server.as_typed());
-                // A pipe of it, or a command by it: for this server, not for the one that happens to listen here.
-                if !fix.contains("--intrinsic-latency") {
-                    *fix = fix.replace("redis-cli", &server.redis_cli());
-                }
-                of_this_server(fix, &server.as_typed());
-            };
-            for finding in &mut report.judgement.findings {
-                finding.fix.iter_mut().for_each(as_typed);
-                finding.remedies.iter_mut().map(|remedy| &mut remedy.command).for_each(as_typed);
-            }
+            as_typed(&mut report, server);
             if let Some(mut history) = history {
                 trend = history.runs().iter().filter_map(|run| run.info.u64("used_memory")).collect();
                 trend.extend(report.snapshot.info.u64("used_memory"));
@@ -159,6 +148,22 @@ async fn once(settings: &Settings, context: &Context) -> Result<(Outcome, String
         Origin::Backup(backup) => keys::at_rest(backup, &options, context).await?,
     };
     Ok(outcome(&report, &subject, settings, context, &trend))
+}
+
+/// Names the server in every fix: a command is printed as it has to be typed.
+pub(super) fn as_typed(report: &mut Report, server: &Server) {
+    let as_typed = |fix: &mut String| {
+        *fix = fix.replace("<this server>", &server.as_typed());
+        // A pipe of it, or a command by it: for this server, not for the one that happens to listen here.
+        if !fix.contains("--intrinsic-latency") {
+            *fix = fix.replace("redis-cli", &server.redis_cli());
+        }
+        of_this_server(fix, &server.as_typed());
+    };
+    for finding in &mut report.judgement.findings {
+        finding.fix.iter_mut().for_each(as_typed);
+        finding.remedies.iter_mut().map(|remedy| &mut remedy.command).for_each(as_typed);
+    }
 }
 
 /// Typed as it is printed a command would ask a server on this machine, and not the one that the text is of. A loopback address in a text is

@@ -1,4 +1,5 @@
-//! One file per subcommand: composes operations and shows results. Only this module knows indicatif and comfy-table.
+//! One file per subcommand: composes operations and shows results. Only this module knows indicatif, comfy-table and
+//! ratatui.
 //!
 //! A command gets complete settings and a [`Context`], and returns an [`Outcome`]; it has never heard of the command line. How an
 //! outcome becomes text, JSON and an exit code is in [`envelope`].
@@ -20,6 +21,7 @@ pub mod restore;
 pub mod schedule;
 pub mod show;
 pub mod status;
+pub mod top;
 pub mod verify;
 
 pub mod bars;
@@ -34,6 +36,7 @@ pub mod question;
 pub mod schemas;
 #[cfg(test)]
 mod screens;
+pub mod sparkline;
 pub mod table;
 pub mod telling;
 pub mod turns;
@@ -73,6 +76,7 @@ pub enum Command {
     Lock(lock::Settings),
     Schedule(schedule::Settings),
     Diagnose(diagnose::Settings),
+    Top(top::Settings),
     Health(health::Settings),
     Metrics(metrics::Settings),
     Explain(explain::Settings),
@@ -93,7 +97,7 @@ const fn fact(name: &'static str, formats: &'static [Format], failure: Kind, ans
     Fact { name, formats, failure, answer }
 }
 
-/// Every subcommand that answers in JSON.
+/// Every subcommand that has an answer of its own.
 const FACTS: &[Fact] = {
     use Format::{Json, Junit, Nagios, Ndjson, Prometheus, Table};
     &[
@@ -112,6 +116,7 @@ const FACTS: &[Fact] = {
         fact("lock", PLAIN, Kind::Acts, shapes::locks),
         fact("schedule", PLAIN, Kind::Answers, shapes::schedule),
         fact("diagnose", &[Table, Json, Ndjson, Nagios, Junit], Kind::Answers, shapes::diagnose),
+        fact("top", &[Table], Kind::Answers, shapes::nothing),
         // That a server cannot be reached is health's answer: it is down.
         fact("health", &[Table, Json, Nagios], Kind::Acts, shapes::health),
         fact("metrics", &[Prometheus, Json], Kind::Answers, shapes::metrics),
@@ -165,6 +170,7 @@ pub async fn run(command: &Command, context: &Context) -> Result<Outcome> {
         Command::Lock(settings) => lock::run(settings, context).await,
         Command::Schedule(settings) => schedule::run(settings, context).await,
         Command::Diagnose(settings) => diagnose::run(settings, context).await,
+        Command::Top(settings) => top::run(settings, context).await,
         Command::Health(settings) => context.interruptible(health::run(settings, context)).await,
         Command::Metrics(settings) => metrics::run(settings, context).await,
         Command::Explain(settings) => explain::run(settings, context).await,

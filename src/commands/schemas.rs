@@ -18,14 +18,15 @@ pub(super) type Fields = (Vec<(&'static str, Value)>, Vec<Vec<&'static str>>);
 /// The schema of each command's answer, and one for the answer where it was not understood what was typed: `error`.
 pub fn all() -> Vec<(&'static str, Value)> {
     let nothing = || (Vec::new(), Vec::new());
-    let commands = super::FACTS.iter().map(|fact| (fact.name, of(fact.name, (fact.answer)())));
+    let in_json = super::FACTS.iter().filter(|fact| fact.formats.iter().any(|format| format.is_json()));
+    let commands = in_json.map(|fact| (fact.name, of(fact.name, (fact.answer)())));
     commands.chain([("error", of("error", nothing()))]).collect()
 }
 
 fn of(command: &str, (own, answers): Fields) -> Value {
     let named = match command {
         // Those that print text have no answer of their own either.
-        "error" => one_of([Value::Null, "completions".into(), "man".into()]),
+        "error" => one_of([Value::Null, "completions".into(), "man".into(), "top".into()]),
         command => json!({ "const": command }),
     };
     let mut properties = envelope(named);

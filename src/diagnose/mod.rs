@@ -8,6 +8,7 @@ mod grounds;
 mod history;
 mod others;
 mod verdict;
+mod watch;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use chrono::{DateTime, Utc};
 pub use facts::{Fact, Shown, facts, object};
 pub use history::{History, Remembered};
 pub use verdict::{plain, sentence, sentence_with};
+pub use watch::Watch;
 
 use crate::connection::{Address, Connection, Node};
 use crate::explain::{Context as _, Fault, Result, Status};

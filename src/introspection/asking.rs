@@ -13,7 +13,7 @@ use super::host::{self, HostFacts, Processor};
 use super::keyspace::{self, Met, Pass};
 use super::ours::Ours;
 use super::part::Part;
-use super::question::Question;
+use super::question::{Answers, Question};
 use super::snapshot::{Earlier, Path, Snapshot};
 use super::wire::Wire;
 use crate::blocking;
@@ -69,10 +69,7 @@ pub async fn take(asker: &mut dyn Ask, options: &Options, phases: Wire) -> Resul
         tokio::time::sleep(options.window.saturating_sub(begun.elapsed())).await;
         second_reading(&mut gate, begun, &ours, &mut snapshot).await?;
     }
-    // A CLIENT LIST of ten thousand takes its time, too, and that is ours.
-    if let Part::Got(entries) = &mut snapshot.answers.slowlog {
-        entries.retain(|entry| entry.name != OWN_NAME);
-    }
+    without_our_commands(&mut snapshot.answers);
     if options.path.local {
         let mut host = HostFacts::read(process);
         if options.pauses {
@@ -108,12 +105,34 @@ pub async fn look_at_keys(asker: &mut dyn Ask, pass: Pass, snapshot: &mut Snapsh
 async fn ask_the_rest(gate: &mut Gate<'_>, options: &Options, snapshot: &mut Snapshot) -> Result<()> {
     let questions: BTreeSet<Question> = Question::ALWAYS.into_iter().chain(options.questions.iter().copied()).collect();
     snapshot.answers = gate.answers(&Vec::from_iter(questions), &snapshot.info).await?;
-    // Our own connections are not what is wrong with the server. They say their name; where that is refused, what this one is
-    // doing right now gives it away, and no further command is spent on it.
-    if let Part::Got(clients) = &mut snapshot.answers.clients {
+    without_our_connections(&mut snapshot.answers);
+    Ok(())
+}
+
+/// Our own connections are not what is wrong with the server. They say their name; where that is refused, what this one is doing right
+/// now gives it away, and no further command is spent on it.
+pub(super) fn without_our_connections(answers: &mut Answers) {
+    if let Part::Got(clients) = &mut answers.clients {
         clients.retain(|client| client.name != OWN_NAME && !matches!(client.cmd.as_str(), "client" | "client|list"));
     }
-    Ok(())
+}
+
+/// The number that the next entry of a slow log gets, or a smaller one where nothing is known of it.
+pub(super) fn next_id(entries: &[SlowEntry]) -> u64 {
+    entries.iter().map(|entry| entry.id + 1).max().unwrap_or(0)
+}
+
+/// What the slow log gained since its next entry was to get this number, without our own commands.
+pub(super) fn gained(next: u64, now: &[SlowEntry]) -> u64 {
+    let own = now.iter().filter(|entry| entry.id >= next && entry.name == OWN_NAME).count() as u64;
+    next_id(now).saturating_sub(next).saturating_sub(own)
+}
+
+/// Takes our own commands out of a slow log: a CLIENT LIST of ten thousand takes its time, too, and that is ours.
+pub(super) fn without_our_commands(answers: &mut Answers) {
+    if let Part::Got(entries) = &mut answers.slowlog {
+        entries.retain(|entry| entry.name != OWN_NAME);
+    }
 }
 
 /// PINGs until the window ends, ten at least.
@@ -143,7 +162,6 @@ async fn ping(gate: &mut Gate<'_>, window: Duration, processor: Processor, wire:
 
 /// `ours`: what had been sent when the counters were read first.
 async fn second_reading(gate: &mut Gate<'_>, begun: Instant, ours: &Ours, snapshot: &mut Snapshot) -> Result<()> {
-    let last_id = |entries: &[SlowEntry]| entries.iter().map(|entry| entry.id + 1).max().unwrap_or(0);
     let info = gate.info().await?;
     let seconds = begun.elapsed().as_secs_f64();
     let before =
@@ -161,9 +179,7 @@ async fn second_reading(gate: &mut Gate<'_>, begun: Instant, ours: &Ours, snapsh
     }
     if let Part::Got(entries) = &mut snapshot.answers.slowlog {
         let now = gate.answers(&[Question::Slowlog], &snapshot.info).await?.slowlog.got().cloned().unwrap_or_default();
-        let before = last_id(entries);
-        let own = now.iter().filter(|entry| entry.id >= before && entry.name == OWN_NAME).count() as u64;
-        snapshot.slowlog_gained = Part::Got(last_id(&now).saturating_sub(before).saturating_sub(own));
+        snapshot.slowlog_gained = Part::Got(gained(next_id(entries), &now));
         *entries = now;
     }
     Ok(())
@@ -171,4 +187,4 @@ async fn second_reading(gate: &mut Gate<'_>, begun: Instant, ours: &Ours, snapsh
 
 #[cfg(test)]
 #[path = "asking_tests.rs"]
-mod tests;
+pub(super) mod tests;

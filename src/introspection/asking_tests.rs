@@ -5,10 +5,10 @@ use crate::introspection::question::ReadOnly;
 use crate::replies::Reply;
 
 /// A server that answers from a table and remembers what it was asked.
-struct Scripted {
-    info: String,
-    refuse: &'static str,
-    asked: Vec<String>,
+pub(in crate::introspection) struct Scripted {
+    pub(in crate::introspection) info: String,
+    pub(in crate::introspection) refuse: &'static str,
+    pub(in crate::introspection) asked: Vec<String>,
 }
 
 #[async_trait]
@@ -38,11 +38,11 @@ fn captured(name: &str) -> String {
     std::fs::read_to_string(path).expect("a captured INFO")
 }
 
-fn scripted(refuse: &'static str, file: &str) -> Scripted {
+pub(in crate::introspection) fn scripted(refuse: &'static str, file: &str) -> Scripted {
     Scripted { info: captured(file), refuse, asked: Vec::new() }
 }
 
-fn all() -> Options {
+pub(in crate::introspection) fn all() -> Options {
     Options {
         questions: vec![Question::Clients, Question::Slowlog, Question::LargeReplies, Question::Denied],
         pings: true,

@@ -156,8 +156,18 @@ impl<'a> Gate<'a> {
     ///
     /// As [`Gate::ask`].
     pub async fn answers(&mut self, questions: &[Question], info: &Info) -> Result<Answers> {
-        let server = ServerFacts::from_info(info);
         let mut answers = Answers::default();
+        self.answers_into(&mut answers, questions, info).await?;
+        Ok(answers)
+    }
+
+    /// As [`Gate::answers`], into answers that are there already: those to other questions stay.
+    ///
+    /// # Errors
+    ///
+    /// As [`Gate::ask`].
+    pub async fn answers_into(&mut self, answers: &mut Answers, questions: &[Question], info: &Info) -> Result<()> {
+        let server = ServerFacts::from_info(info);
         let (mut asked, mut commands) = (Vec::new(), Vec::new());
         for question in questions {
             match question.words(info, &server) {
@@ -165,13 +175,13 @@ impl<'a> Gate<'a> {
                     asked.push(*question);
                     commands.push(ReadOnly::new(&words)?);
                 }
-                Err(why_not) => question.answered(why_not, &mut answers),
+                Err(why_not) => question.answered(why_not, answers),
             }
         }
         for (question, reply) in asked.into_iter().zip(self.ask(&commands).await?) {
-            question.answered(Part::answered(reply), &mut answers);
+            question.answered(Part::answered(reply), answers);
         }
-        Ok(answers)
+        Ok(())
     }
 
     /// The time of one PING.

@@ -3,6 +3,7 @@
 //! [`take`] makes a [`Snapshot`]; the rules judge it, and each says which [`Question`]s it needs answered. Whatever is sent goes
 //! through the [`Gate`], and only a [`ReadOnly`] command does.
 
+mod again;
 mod asking;
 mod deployment;
 mod gate;
@@ -12,6 +13,7 @@ pub(crate) mod keyspace;
 mod left_behind;
 mod live;
 mod ours;
+mod pace;
 mod part;
 mod peers;
 mod question;
@@ -21,6 +23,7 @@ mod snapshot;
 mod topology;
 mod wire;
 
+pub(crate) use again::{COMMANDS_OF_A_LOOK, Looks};
 pub(crate) use asking::{Options, look_at_keys, take};
 pub(crate) use deployment::{Cluster, ClusterShard, Member, Moving, Topology};
 pub(crate) use gate::Receipt;
@@ -29,6 +32,7 @@ pub(crate) use interrupted::{InterruptedRestore, REPLID_MARK};
 pub(crate) use left_behind::{LeftBehind, answers};
 pub(crate) use live::wire_of;
 pub(crate) use ours::Ours;
+pub(crate) use pace::{Pace, Paced};
 pub(crate) use part::Part;
 pub(crate) use peers::{Peer, Peers, SentinelSeen, ask_peer, ask_sentinel};
 pub(crate) use question::Question;

@@ -14,6 +14,14 @@ pub struct Ours {
 }
 
 impl Ours {
+    /// Adds what was sent besides.
+    pub fn add(&mut self, other: &Self) {
+        self.commands += other.commands;
+        for (name, count) in &other.errors {
+            *self.errors.entry(name.clone()).or_default() += count;
+        }
+    }
+
     /// What came since then.
     #[must_use]
     pub fn since(&self, then: &Self) -> Self {

@@ -53,7 +53,8 @@ const WAITS: &[&str] = &[
 ];
 
 /// Whoever calls these hands over work for a thread that may wait.
-const ELSEWHERE: &[&str] = &["blocking::run(", ".blocking(", "unblocked(", "on_disk(", "spawn_blocking(", "spawn(", "journal_of("];
+const ELSEWHERE: &[&str] =
+    &["blocking::run(", ".blocking(", "unblocked(", "on_disk(", "spawn_blocking(", "spawn(", "journal_of("];
 
 /// A function of the library.
 #[derive(Debug)]

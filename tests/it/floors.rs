@@ -125,23 +125,37 @@ fn imports_are_found_in_every_form() {
     assert_eq!(names, ["rdb", "codec", "storage", "printer"]);
 }
 
-/// No type of the `redis` crate is named above the room that speaks its protocol: what is asked there is a `Command`, what is answered a `Reply`.
-#[test]
-fn only_connection_knows_the_redis_crate() {
+/// The lines that name something of a crate, outside of the room that alone knows it.
+fn named_outside(crate_name: &str, room: &str) -> Vec<String> {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
     rust_files(&src, &mut files);
     let mut wrong = Vec::new();
-    for file in files.iter().filter(|file| !file.starts_with(src.join("connection"))) {
+    let (inside, door) = (src.join(room), src.join(format!("{room}.rs")));
+    for file in files.iter().filter(|file| !file.starts_with(&inside) && **file != door) {
         let text = fs::read_to_string(file).expect("a source file");
         for (index, line) in text.lines().enumerate() {
             let code = line.split("//").next().unwrap_or_default();
-            if code.match_indices("redis::").any(|(at, _)| !code[..at].ends_with(is_of_a_name)) {
+            if code.match_indices(crate_name).any(|(at, _)| !code[..at].ends_with(is_of_a_name)) {
                 wrong.push(format!("{}:{}", file.strip_prefix(&src).expect("below src").display(), index + 1));
             }
         }
     }
+    wrong
+}
+
+/// No type of the `redis` crate is named above the room that speaks its protocol: what is asked there is a `Command`, what is answered a `Reply`.
+#[test]
+fn only_connection_knows_the_redis_crate() {
+    let wrong = named_outside("redis::", "connection");
     assert!(wrong.is_empty(), "`redis::` outside of src/connection: {wrong:#?}");
+}
+
+/// What a screen is drawn with is known where it is drawn.
+#[test]
+fn only_top_knows_ratatui() {
+    let wrong = named_outside("ratatui::", "commands/top");
+    assert!(wrong.is_empty(), "`ratatui::` outside of src/commands/top: {wrong:#?}");
 }
 
 #[test]

@@ -18,5 +18,6 @@ mod rdb;
 mod restore;
 mod retention;
 mod storage;
+mod top;
 mod verify;
 mod words;

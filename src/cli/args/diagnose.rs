@@ -1,4 +1,4 @@
-//! What may be typed for `diagnose`, `health` and `metrics`.
+//! What may be typed for `diagnose`, `top`, `health` and `metrics`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -60,6 +60,29 @@ pub struct Diagnose {
     pub from: Vec<PathBuf>,
     #[command(flatten)]
     pub stored: Stored,
+    #[command(flatten)]
+    pub database: Database,
+}
+
+/// Options of `top`.
+#[derive(Args)]
+#[command(
+    after_help = "Keys: c clients, s slow log, k keys, f fix of the selected finding, arrows or Tab select, Esc back, ? help, q quit.
+
+Examples:
+  redis-ops top -i redis-prod
+  redis-ops top -H 10.0.0.5 -p 6380 --every 5s"
+)]
+pub struct Top {
+    /// Pause between two looks at the server, at least 1s. redis-ops sends at most 20 commands a second, and only commands that read.
+    #[arg(long, value_name = "DUR", value_parser = values::duration, default_value = "2s")]
+    pub every: Duration,
+    /// What the server is used for: auto (guess), cache, store, queue or session. This decides which rules apply [default: auto].
+    #[arg(long, add = ArgValueCandidates::new(completion::profiles))]
+    pub profile: Option<String>,
+    /// Memory limit of the server's container, such as 2GiB (INFO shows the machine's memory).
+    #[arg(long, value_name = "BYTES", value_parser = values::bytes)]
+    pub memory_limit: Option<u64>,
     #[command(flatten)]
     pub database: Database,
 }

@@ -1,9 +1,9 @@
-//! The settings of the commands that answer a question about a backup or a server: `verify`, `show`, `diagnose`.
+//! The settings of the commands that answer a question about a backup or a server: `verify`, `show`, `diagnose`, `top`.
 
 use super::{Chosen, Resolver, file};
-use crate::cli::args::diagnose::Diagnose;
+use crate::cli::args::diagnose::{Diagnose, Top};
 use crate::cli::args::verify::{Show, Verify};
-use crate::commands::{diagnose, show, verify};
+use crate::commands::{diagnose, show, top, verify};
 use crate::explain::Misuse;
 
 impl Resolver<'_> {
@@ -99,11 +99,7 @@ impl Resolver<'_> {
             Self::all_databases(&server, "`diagnose` looks at all databases", |_| String::new())?;
             diagnose::Origin::Server(Box::new(server))
         };
-        let mut rules = self.file.rules()?;
-        if let Some(profile) = &typed.profile {
-            rules.profile = Some(profile.clone());
-        }
-        rules.memory_limit = typed.memory_limit.or(rules.memory_limit);
+        let rules = self.rules(&typed.profile, typed.memory_limit)?;
         let repository = match &origin {
             diagnose::Origin::Server(_) => self.place_if_named()?,
             _ => None,
@@ -124,5 +120,32 @@ impl Resolver<'_> {
             state_folder: self.state_folder().map(|folder| folder.join("diagnose")),
             restores: Some(self.restores_folder()),
         })
+    }
+
+    pub(super) fn top(&self, typed: &Top) -> Result<top::Settings, Misuse> {
+        self.no_database("top", typed.database.number)?;
+        let server = self.server(None)?;
+        Self::all_databases(&server, "`top` looks at all databases", |_| String::new())?;
+        if typed.every < top::LEAST_PAUSE {
+            return Err(Misuse::usage("the pause between two looks is too short")
+                .hint("use at least `--every 1s`: each look asks the server about ten commands"));
+        }
+        Ok(top::Settings {
+            server,
+            every: typed.every,
+            rules: self.rules(&typed.profile, typed.memory_limit)?,
+            restores: self.restores_folder(),
+            ascii: !self.environment.is_utf8()?,
+        })
+    }
+
+    /// What the settings file says about rules, and what was typed in its place.
+    fn rules(&self, profile: &Option<String>, memory_limit: Option<u64>) -> Result<diagnose::Rules, Misuse> {
+        let mut rules = self.file.rules()?;
+        if let Some(profile) = profile {
+            rules.profile = Some(profile.clone());
+        }
+        rules.memory_limit = memory_limit.or(rules.memory_limit);
+        Ok(rules)
     }
 }

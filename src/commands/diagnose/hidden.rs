@@ -55,7 +55,8 @@ fn hash(text: &str, keys: Keys) -> String {
     if text.is_empty() { String::new() } else { keys.show(text.as_bytes()) }
 }
 
-fn of_profile(profile: &mut KeyspaceProfile, keys: Keys) {
+/// A hash in place of every name in a profile.
+pub fn of_profile(profile: &mut KeyspaceProfile, keys: Keys) {
     let one = |name: &mut String| *name = hash(name, keys);
     for prefix in &mut profile.prefixes {
         one(&mut prefix.name);

@@ -72,7 +72,31 @@ fn groups(clients: &[Client], sort: Option<Sort>) -> Vec<Group> {
     groups
 }
 
-fn clients(report: &Report, view: &View<'_>) -> Option<String> {
+/// Connections from one address.
+pub struct ByAddress {
+    pub address: String,
+    pub clients: u64,
+    pub blocked: u64,
+    pub memory: u64,
+}
+
+/// The connections by address: where most come from first.
+pub fn by_address(clients: &[Client]) -> Vec<ByAddress> {
+    let mut found: BTreeMap<&str, ByAddress> = BTreeMap::new();
+    for client in clients {
+        let new = || ByAddress { address: client.ip().to_owned(), clients: 0, blocked: 0, memory: 0 };
+        let from = found.entry(client.ip()).or_insert_with(new);
+        from.clients += 1;
+        from.blocked += u64::from(client.is_blocked());
+        from.memory = from.memory.saturating_add(client.tot_mem.max(client.omem));
+    }
+    let mut found: Vec<ByAddress> = found.into_values().collect();
+    found.sort_by_key(|from| std::cmp::Reverse((from.clients, from.memory)));
+    found
+}
+
+/// The connections, by who opened them.
+pub fn clients(report: &Report, view: &View<'_>) -> Option<String> {
     let groups = groups(report.snapshot.answers.clients.got()?, view.sort);
     if groups.is_empty() {
         return None;
@@ -99,15 +123,16 @@ fn clients(report: &Report, view: &View<'_>) -> Option<String> {
 }
 
 /// A pattern of the slow log.
-struct Pattern {
-    text: String,
-    entries: u64,
+pub struct Pattern {
+    pub text: String,
+    pub entries: u64,
     usec: u64,
-    longest: u64,
+    pub longest: u64,
     owner: String,
 }
 
-fn patterns(entries: &[SlowEntry], sort: Option<Sort>) -> Vec<Pattern> {
+/// The slow log by pattern: those that took the longest first, or those that came most often.
+pub fn patterns(entries: &[SlowEntry], sort: Option<Sort>) -> Vec<Pattern> {
     let mut patterns: BTreeMap<String, Pattern> = BTreeMap::new();
     for entry in entries {
         let text = entry.pattern();
@@ -128,7 +153,8 @@ fn patterns(entries: &[SlowEntry], sort: Option<Sort>) -> Vec<Pattern> {
     patterns
 }
 
-fn slow_log(report: &Report, view: &View<'_>) -> Option<String> {
+/// The slow log, by pattern.
+pub fn slow_log(report: &Report, view: &View<'_>) -> Option<String> {
     let patterns = patterns(report.snapshot.answers.slowlog.got()?, view.sort);
     if patterns.is_empty() {
         return None;
@@ -147,7 +173,7 @@ fn slow_log(report: &Report, view: &View<'_>) -> Option<String> {
 }
 
 /// Microseconds shown as milliseconds: `1,602.5`.
-fn milliseconds(usec: u64) -> String {
+pub fn milliseconds(usec: u64) -> String {
     let tenths = (usec + 50) / 100;
     format!("{}.{}", count(tenths / 10), tenths % 10)
 }
@@ -161,7 +187,8 @@ fn sorted(profile: &KeyspaceProfile, sort: Option<Sort>) -> Vec<&Prefix> {
     prefixes
 }
 
-fn prefixes(profile: &KeyspaceProfile, view: &View<'_>) -> Option<String> {
+/// The keys by prefix.
+pub fn prefixes(profile: &KeyspaceProfile, view: &View<'_>) -> Option<String> {
     let prefixes = sorted(profile, view.sort);
     if prefixes.is_empty() {
         return None;
@@ -198,7 +225,8 @@ fn sure(profile: &KeyspaceProfile, below: f64, above: f64) -> String {
     }
 }
 
-fn largest(profile: &KeyspaceProfile, view: &View<'_>) -> Option<String> {
+/// The largest keys.
+pub fn largest(profile: &KeyspaceProfile, view: &View<'_>) -> Option<String> {
     if profile.largest.is_empty() {
         return None;
     }

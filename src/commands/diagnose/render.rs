@@ -1,16 +1,16 @@
 //! A report as tables: findings, facts, lists, what was skipped, and the verdict last, on one screen.
 
-use serde_json::Value;
-
+use crate::commands::sparkline::{bar, height};
 use crate::commands::table::{Table, verdict_with};
 use crate::diagnose::{Fact, Report, Shown, facts, sentence_with};
 use crate::explain::Status;
 use crate::finding::{Finding, Severity};
 use crate::introspection::{Mode, NodeRole};
-use crate::printer::Style;
-use crate::printer::words::{bytes, count, counted, escape, shorten, span, width_of};
+use crate::printer::words::{bytes, count, counted, escape, span, width_of};
+use crate::printer::{Printer, Style};
 use crate::rules::Topic;
 
+use super::incidents::{Incident, all, cut, evidence, fixes, loud, severity, shown};
 use super::lists;
 use super::small_print::{muted, receipt, skipped};
 use super::view::{View, escape_line, one_line};
@@ -28,8 +28,6 @@ const LINES_OF_A_TOPIC: usize = 24;
 const LINES_OF_ALL: usize = 39;
 /// Findings that are shown whole; of the others a line says what they are.
 const SHOWN_WHOLE: usize = 3;
-/// Fixes of a finding that are shown.
-const FIXES_SHOWN: usize = 3;
 /// Rows of facts, or of a list, below which it is not cut to fit the screen.
 const LEAST_ROWS: usize = 3;
 /// The number of entries in lists where nobody says otherwise: then they may be cut to fit the screen.
@@ -39,9 +37,8 @@ const USUAL_TOP: usize = 10;
 pub fn render(report: &Report, status: Status, view: &View<'_>) -> String {
     let small = [muted(report, view), notes(report, view), skipped(report, view), Some(receipt(report, view))];
     let small: Vec<String> = small.into_iter().flatten().filter(|part| !part.is_empty()).collect();
-    let sentence = sentence_with(report, &|name, value| cut(&shown(name, value), view));
     let mut bottom = vec![small.join("\n")];
-    bottom.push(verdict_with(view.printer, status, "critical:", &escape_line(&sentence)));
+    bottom.push(verdict_with(view.printer, status, "critical:", &verdict_of(report, view.printer)));
     let usual = if report.topics.len() > 1 { LINES_OF_ALL } else { LINES_OF_A_TOPIC };
     // A terminal that has more rows is filled.
     let all = view.printer.height().map_or(usual, |rows| usual.max(usize::from(rows)));
@@ -59,6 +56,11 @@ pub fn render(report: &Report, status: Status, view: &View<'_>) -> String {
     let mut parts: Vec<String> = top.into_iter().chain(middle).chain(bottom).collect();
     parts.retain(|part| !part.is_empty());
     parts.join("\n\n")
+}
+
+/// The verdict in one sentence, as it stands in the last line.
+pub fn verdict_of(report: &Report, printer: &Printer) -> String {
+    escape_line(&sentence_with(report, &|name, value| cut(&shown(name, value), printer)))
 }
 
 /// Lines that parts take, each with the empty line behind it.
@@ -174,6 +176,13 @@ fn header(report: &Report, view: &View<'_>) -> String {
     if server.version.is_empty() {
         return subject;
     }
+    let words = server_words(report);
+    in_lines(&subject, width_of(&escape(view.subject.as_bytes())), &words, view)
+}
+
+/// What a server is: its version, its role, its mode, how long it runs, and what it is taken for.
+pub fn server_words(report: &Report) -> Vec<String> {
+    let server = &report.snapshot.server;
     let role = match server.role {
         NodeRole::Primary => "primary",
         NodeRole::Replica => "replica",
@@ -184,7 +193,7 @@ fn header(report: &Report, view: &View<'_>) -> String {
         (profile, false) => format!("{} (guessed)", profile.name()),
     };
     let version = escape(format!("{} {}", server.name, server.version).as_bytes());
-    let words = match (server.role, server.uptime_seconds) {
+    match (server.role, server.uptime_seconds) {
         // A file has no role and no uptime.
         (NodeRole::Other, 0) => vec![version, format!("profile {profile}")],
         (_, up) => {
@@ -193,8 +202,7 @@ fn header(report: &Report, view: &View<'_>) -> String {
             let up = format!("up {}", span(std::time::Duration::from_secs(up)));
             [version, role.to_owned()].into_iter().chain(mode).chain([up, format!("profile {profile}")]).collect()
         }
-    };
-    in_lines(&subject, width_of(&escape(view.subject.as_bytes())), &words, view)
+    }
 }
 
 /// What a text held, what was not understood in it, and which topics it does not tell of: a line each.
@@ -286,38 +294,15 @@ pub fn value(fact: &Fact, cells: usize) -> String {
     }
 }
 
-/// A bar that is filled to a share: `[########------------]`.
-fn bar(share: f64, cells: usize) -> String {
-    let full = (share.clamp(0.0, 1.0) * cells as f64).round() as usize;
-    format!("[{}{}]", "#".repeat(full), "-".repeat(cells - full))
-}
-
-/// Eight heights; nothing with fewer than two numbers.
+/// How the memory has grown; nothing with fewer than two numbers.
 fn sparkline(numbers: &[u64]) -> String {
-    const HEIGHTS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let recent = &numbers[numbers.len().saturating_sub(30)..];
     let (Some(low), Some(high)) = (recent.iter().min(), recent.iter().max()) else { return String::new() };
     if recent.len() < 2 {
         return String::new();
     }
-    let height = |number: &u64| HEIGHTS[((number - low) as f64 / (high - low).max(1) as f64 * 7.0).round() as usize];
-    format!("  used {} {} to {}", recent.iter().map(height).collect::<String>(), bytes(*low), bytes(*high))
-}
-
-/// Findings that nothing else explains, each with its symptoms and the worst severity among them.
-fn loud<'a>(report: &'a Report, view: &View<'_>) -> Vec<(&'a Finding, Vec<&'a Finding>, Severity)> {
-    let findings = &report.judgement.findings;
-    findings
-        .iter()
-        .filter(|finding| finding.caused_by.is_none())
-        .map(|root| {
-            let symptoms = descendants(findings, &root.id);
-            let worst = symptoms.iter().map(|finding| finding.severity).fold(root.severity, Severity::max);
-            (root, symptoms, worst)
-        })
-        // What is only worth knowing has a line of its own, unless somebody wants to know more.
-        .filter(|(.., worst)| view.verbose || *worst > Severity::Info)
-        .collect()
+    let drawn: String = recent.iter().map(|number| height(*number as f64, *low as f64, *high as f64)).collect();
+    format!("  used {drawn} {} to {}", bytes(*low), bytes(*high))
 }
 
 /// So many of the findings: the first ones whole, then a line each, then how many there are besides.
@@ -328,7 +313,7 @@ fn findings(report: &Report, view: &View<'_>, (shown_whole, shown): (usize, usiz
     }
     let more = roots.len().saturating_sub(shown);
     let mut table = Table::new(&["severity", "rule", "finding"]);
-    for (at, (root, symptoms, worst)) in roots.into_iter().take(shown).enumerate() {
+    for (at, Incident { root, symptoms, worst }) in roots.into_iter().take(shown).enumerate() {
         let whole = at < shown_whole || view.verbose;
         let mut lines = vec![root.title.clone()];
         if whole {
@@ -354,12 +339,8 @@ fn findings(report: &Report, view: &View<'_>, (shown_whole, shown): (usize, usiz
 
 /// What is worth knowing, in one line.
 fn notes(report: &Report, view: &View<'_>) -> Option<String> {
-    let findings = &report.judgement.findings;
-    let is_note = |finding: &&Finding| {
-        let symptoms = descendants(findings, &finding.id);
-        symptoms.iter().map(|symptom| symptom.severity).fold(finding.severity, Severity::max) == Severity::Info
-    };
-    let notes: Vec<&Finding> = findings.iter().filter(|finding| finding.caused_by.is_none()).filter(is_note).collect();
+    let incidents = all(report).into_iter().filter(|incident| incident.worst == Severity::Info);
+    let notes: Vec<&Finding> = incidents.map(|incident| incident.root).collect();
     if notes.is_empty() || view.verbose {
         return None;
     }
@@ -368,80 +349,6 @@ fn notes(report: &Report, view: &View<'_>) -> Option<String> {
     Some(one_line(&text, view))
 }
 
-/// The fixes of a finding; with `-v` what each does, may cost, and how it is undone, and why all that matters.
-fn fixes(finding: &Finding, view: &View<'_>) -> Vec<String> {
-    if !view.verbose {
-        let mut lines: Vec<String> =
-            finding.fix.iter().take(FIXES_SHOWN).map(|fix| format!("fix: {}", escape_line(fix))).collect();
-        let more = finding.fix.len().saturating_sub(FIXES_SHOWN);
-        if more > 0 {
-            lines.push(format!("{more} more (-v)"));
-        }
-        return lines;
-    }
-    let mut lines = Vec::new();
-    let why = [("why", &finding.why), ("fires when", &finding.threshold), ("source", &finding.source)];
-    lines.extend(why.into_iter().filter(|(_, text)| !text.is_empty()).map(|(name, text)| format!("{name}: {text}")));
-    for (at, fix) in finding.fix.iter().enumerate() {
-        lines.push(format!("fix: {}", escape_line(fix)));
-        let Some(remedy) = finding.remedies.get(at) else { continue };
-        let told = [("does", &remedy.does), ("costs", &remedy.costs), ("undo", &remedy.undo)];
-        lines.extend(told.into_iter().map(|(name, text)| format!("  {name}: {}", escape_line(text))));
-    }
-    lines
-}
-
-/// Symptoms, and symptoms of symptoms.
-fn descendants<'a>(findings: &'a [Finding], root: &str) -> Vec<&'a Finding> {
-    let mut found: Vec<&Finding> = Vec::new();
-    let mut names = vec![root.to_owned()];
-    while let Some(name) = names.pop() {
-        for finding in findings.iter().filter(|finding| finding.caused_by.as_deref() == Some(&name)) {
-            if !found.iter().any(|other| other.id == finding.id) {
-                names.push(finding.id.clone());
-                found.push(finding);
-            }
-        }
-    }
-    found
-}
-
-fn severity(severity: Severity) -> (&'static str, Style) {
-    match severity {
-        Severity::Critical => ("CRITICAL", Style::Red),
-        Severity::Warning => ("WARNING", Style::Yellow),
-        Severity::Info => ("note", Style::Dim),
-    }
-}
-
-fn evidence(finding: &Finding, view: &View<'_>) -> String {
-    let parts =
-        finding.evidence.iter().map(|(name, value)| format!("{name} {}", cut(&escape_line(&shown(name, value)), view)));
-    parts.collect::<Vec<_>>().join(", ")
-}
-
-/// A name that would take more than half a line; a fix shows it whole.
-fn cut(text: &str, view: &View<'_>) -> String {
-    view.printer.width().map_or_else(|| text.to_owned(), |width| shorten(text, usize::from(width) / 2))
-}
-
-/// Sizes are evident from the names of fields.
-fn shown(name: &str, value: &Value) -> String {
-    const SIZES: &[&str] = &["memory", "bytes", "omem", "buffers", "backlog_size", "limit", "mem_"];
-    // A number that names something is not counted.
-    if name == "slot" || name.ends_with("id") {
-        return crate::diagnose::plain(value);
-    }
-    match value.as_u64() {
-        Some(number) if number >= 10_000 && SIZES.iter().any(|size| name.contains(size)) => bytes(number),
-        Some(number) => count(number),
-        None => match value.as_f64() {
-            Some(number) if number >= 10_000.0 => count(number.round() as u64),
-            _ => crate::diagnose::plain(value),
-        },
-    }
-}
-
 #[cfg(test)]
 #[path = "render_tests.rs"]
-mod tests;
+pub(in crate::commands) mod tests;

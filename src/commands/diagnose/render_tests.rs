@@ -7,7 +7,8 @@ use crate::introspection::{Earlier, Ours, Part, Receipt, Snapshot, Wire};
 use crate::replies::{Client, Info, SlowEntry};
 use crate::rules::{Judgement, Muted, Profile, SkippedRule};
 
-const LONG_KEY: &str = "report:2026:monthly:aggregated:customer-facing-dashboard:with-a-very-long-name:and-more";
+pub(in crate::commands) const LONG_KEY: &str =
+    "report:2026:monthly:aggregated:customer-facing-dashboard:with-a-very-long-name:and-more";
 
 fn snapshot() -> Snapshot {
     let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/info/redis-7.0.15.txt");
@@ -75,7 +76,7 @@ fn slow_log() -> Vec<SlowEntry> {
     ]
 }
 
-fn keyspace(basis: Basis) -> KeyspaceProfile {
+pub(in crate::commands) fn keyspace(basis: Basis) -> KeyspaceProfile {
     let mut profiler = Profiler::new(0, CompactLimits::default());
     let mut note = |key: &str, kind: &str, ttl_ms, bytes, length| {
         let (bytes, length) = (Some(bytes), Some(length));
@@ -114,7 +115,7 @@ fn findings() -> Vec<Finding> {
     ]
 }
 
-fn report(topics: &[Topic]) -> Report {
+pub(in crate::commands) fn report(topics: &[Topic]) -> Report {
     let mut snapshot = snapshot();
     snapshot.answers.clients = Part::Got(clients());
     snapshot.answers.slowlog = Part::Got(slow_log());

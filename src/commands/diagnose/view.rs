@@ -1,8 +1,8 @@
 //! How a report is shown: what the tables and the lists of a screen have to know, and how a line is written.
 
 use super::Sort;
-use crate::printer::Printer;
 use crate::printer::words::{escape, width_of};
+use crate::printer::{Choices, Printer};
 
 /// How a report is shown.
 #[derive(Clone, Copy)]
@@ -43,4 +43,34 @@ pub fn one_line(text: &str, view: &View<'_>) -> String {
 /// Foreign text in one line; a backslash stays one.
 pub fn escape_line(text: &str) -> String {
     escape(text.as_bytes()).replace("\\\\", "\\")
+}
+
+/// A view of texts that are put on a screen later: so many columns, no colour, and lists as long as they are.
+pub struct Plain {
+    printer: Printer,
+    verbose: bool,
+}
+
+impl Plain {
+    /// So many columns.
+    pub fn new(width: usize) -> Self {
+        let width = Some(u16::try_from(width).unwrap_or(u16::MAX));
+        let choices = Choices { width, ..Choices::default() };
+        // Nothing is written: the printer only knows how wide the screen is.
+        Self { printer: Printer::over(choices, Box::new(std::io::sink()), Box::new(std::io::sink())), verbose: false }
+    }
+
+    /// All that is known about a finding.
+    #[must_use]
+    pub fn verbose(self) -> Self {
+        Self { verbose: true, ..self }
+    }
+
+    /// Gives the view.
+    pub fn with<T>(&self, show: impl FnOnce(&View<'_>) -> T) -> T {
+        let verbose = self.verbose;
+        let usual =
+            View { printer: &self.printer, subject: "", top: usize::MAX, sort: None, trend: &[], since: None, verbose };
+        show(&usual)
+    }
 }

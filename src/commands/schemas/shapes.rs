@@ -33,6 +33,11 @@ pub(in crate::commands) fn metrics() -> Fields {
     (vec![("instance", text()), ("metrics", map(number()))], vec![vec!["instance", "metrics"]])
 }
 
+/// Of a command that is for people alone: there is no answer in JSON.
+pub(in crate::commands) fn nothing() -> Fields {
+    (Vec::new(), Vec::new())
+}
+
 /// A shape that several answers hold, by its name.
 pub(super) fn named(name: &str) -> Option<Value> {
     Some(match name {

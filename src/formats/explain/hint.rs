@@ -209,6 +209,8 @@ pub enum Hint {
     AsLines,
     /// Formats of what is written again and again.
     WatchFormats,
+    /// A diagnosis can be repeated where there is no terminal.
+    RepeatDiagnosis,
     /// The rules can be looked up.
     LookUpRule,
 }

@@ -98,7 +98,7 @@ pub async fn profile(
 }
 
 /// Redis 8.10.2 crashes when it is asked for the memory of a vector set with an expiry, and 8.0 does not. Valkey calls itself Redis 7.2.
-fn crashes_of_sizes(info: &Info) -> bool {
+pub(super) fn crashes_of_sizes(info: &Info) -> bool {
     let mut numbers =
         info.get("redis_version").unwrap_or_default().split('.').map(|number| number.parse::<u32>().unwrap_or(0));
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (8, 1)
@@ -108,7 +108,7 @@ fn crashes_of_sizes(info: &Info) -> bool {
 const OF_THE_SERVER: [&str; 6] = ["string", "list", "set", "zset", "hash", "stream"];
 
 /// The limits of the compact encodings; servers before 7.0 say ziplist.
-fn compact_limits(config: Option<&Config>) -> CompactLimits {
+pub(super) fn compact_limits(config: Option<&Config>) -> CompactLimits {
     let limit = |names: [&str; 2]| {
         let config = config?;
         names.iter().find_map(|name| Some(((*name).to_owned(), config.u64(name)?)))
@@ -129,19 +129,19 @@ pub(super) fn refused(reply: &Reply) -> Result<()> {
 
 pub(super) struct Look<'a, 'b> {
     pub(super) gate: &'a mut Gate<'b>,
-    profiler: &'a mut Profiler,
+    pub(super) profiler: &'a mut Profiler,
     pub(super) met: Met<'a>,
-    streams: &'a mut Vec<(u32, Vec<u8>)>,
-    database: u32,
+    pub(super) streams: &'a mut Vec<(u32, Vec<u8>)>,
+    pub(super) database: u32,
     /// The subcommand of OBJECT that tells how much a key is used.
-    used: Option<&'static str>,
+    pub(super) used: Option<&'static str>,
     /// Whether any key of this database has a time to live.
-    expires: bool,
+    pub(super) expires: bool,
     /// The memory of a key is asked for once its type is known, and that of a module's value never.
-    sizes_later: bool,
+    pub(super) sizes_later: bool,
     /// Bytes of the names met so far, and how many names: so that a page of long names is a short one.
-    name_bytes: usize,
-    names: usize,
+    pub(super) name_bytes: usize,
+    pub(super) names: usize,
 }
 
 /// A key of which the first questions are answered.
@@ -182,31 +182,39 @@ impl Look<'_, '_> {
     async fn draw(&mut self, databases: &BTreeMap<u32, Database>, total: u64, most: u64) -> Result<()> {
         while self.profiler.seen() < most {
             for (index, database) in databases {
-                self.select(*index, database).await?;
                 let round = self.page(BATCH) as f64;
                 let share = (round * database.keys as f64 / total.max(1) as f64).ceil() as usize;
-                let drawn = self.gate.ask(&vec![ReadOnly::new(&["RANDOMKEY"])?; share]).await?;
-                if let Some(reply) = drawn.first() {
-                    refused(reply).context("cannot read random keys")?;
-                }
-                let keys: Vec<Vec<u8>> = drawn.into_iter().filter_map(into_bytes).collect();
-                if keys.is_empty() {
+                if !self.draw_from(*index, database, share).await? {
                     // They are gone since INFO counted them.
                     return Ok(());
                 }
-                self.note_names(&keys);
-                let questions = self.first_questions(&keys)?;
-                let answers = self.gate.ask(&questions).await?;
-                let halves = self.halves(keys, answers)?;
-                let questions = second_questions(&halves)?;
-                let answers = if questions.is_empty() { Vec::new() } else { self.gate.ask(&questions).await? };
-                self.note(&halves, answers);
             }
             if self.profiler.seen() >= LEAST_DRAWN && self.profiler.margin() <= SURE {
                 return Ok(());
             }
         }
         Ok(())
+    }
+
+    /// Draws so many keys of one database; whether there were any.
+    pub(super) async fn draw_from(&mut self, index: u32, database: &Database, keys: usize) -> Result<bool> {
+        self.select(index, database).await?;
+        let drawn = self.gate.ask(&vec![ReadOnly::new(&["RANDOMKEY"])?; keys]).await?;
+        if let Some(reply) = drawn.first() {
+            refused(reply).context("cannot read random keys")?;
+        }
+        let keys: Vec<Vec<u8>> = drawn.into_iter().filter_map(into_bytes).collect();
+        if keys.is_empty() {
+            return Ok(false);
+        }
+        self.note_names(&keys);
+        let questions = self.first_questions(&keys)?;
+        let answers = self.gate.ask(&questions).await?;
+        let halves = self.halves(keys, answers)?;
+        let questions = second_questions(&halves)?;
+        let answers = if questions.is_empty() { Vec::new() } else { self.gate.ask(&questions).await? };
+        self.note(&halves, answers);
+        Ok(true)
     }
 
     /// What is asked of every key: its type, its size, how much it is used, and when it ends where any key does.

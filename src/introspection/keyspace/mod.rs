@@ -6,6 +6,7 @@ mod asking;
 mod certainty;
 mod frequent;
 mod from_rdb;
+mod growing;
 mod names;
 mod profiler;
 mod scanning;
@@ -20,6 +21,7 @@ use crate::figures;
 pub use asking::profile;
 pub(crate) use asking::{Met, Pass};
 pub(crate) use from_rdb::RdbProfile;
+pub(crate) use growing::GrowingSample;
 pub use names::{Oddity, purpose};
 pub(crate) use names::{Purpose, escaped};
 #[cfg(test)]

@@ -73,7 +73,7 @@ fn uses(frequency: u64) -> f64 {
     1.0 + steps + LFU_LOG_FACTOR * steps * (steps - 1.0).max(0.0) / 2.0
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct PrefixState {
     stats: Prefix,
     sizes: Sums,
@@ -81,7 +81,7 @@ struct PrefixState {
 }
 
 /// Builds a [`KeyspaceProfile`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Profiler {
     now_ms: u64,
     seen: u64,
