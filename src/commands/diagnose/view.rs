@@ -2,7 +2,8 @@
 
 use super::Sort;
 use crate::printer::Printer;
-use crate::printer::words::{escape, width_of};
+pub use crate::printer::words::escape_line;
+use crate::printer::words::width_of;
 
 /// How a report is shown.
 #[derive(Clone, Copy)]
@@ -38,9 +39,4 @@ pub fn one_line(text: &str, view: &View<'_>) -> String {
         cut.push(character);
     }
     format!("{} …", cut.trim_end())
-}
-
-/// Foreign text in one line; a backslash stays one.
-pub fn escape_line(text: &str) -> String {
-    escape(text.as_bytes()).replace("\\\\", "\\")
 }

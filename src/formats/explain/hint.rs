@@ -200,6 +200,10 @@ pub enum Hint {
     AsLines,
     /// Formats of what is written again and again.
     WatchFormats,
+    /// Formats that can be written beside a page.
+    PageFormats,
+    /// A page needs a file of its own.
+    PageFile,
     /// The rules can be looked up.
     LookUpRule,
 }
