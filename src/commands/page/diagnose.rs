@@ -1,4 +1,6 @@
-//! The page of `diagnose`: findings first, then the facts of each topic, with the memory by prefix and when keys expire.
+//! The page of `diagnose`: findings first, then the facts of each topic, with the memory by prefix.
+
+use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 use serde_json::{Map, Value};
@@ -6,15 +8,11 @@ use serde_json::{Map, Value};
 use super::Body;
 use super::chart::{self, Tile};
 use super::findings::findings;
-use super::parts::{self, Head, bytes_of, cell, count_of, label, table, table_of, tag, text_of};
-use super::show::expiry;
+use super::parts::{self, Head, bytes_of, cell, count_of, heading, table, table_of, tag, text_of};
 use crate::printer::words::{self, escape_line};
 
-/// Rules in one list.
-const SKIPPED_SHOWN: usize = 200;
-
 /// Lists of the facts that have a section of their own.
-const DRAWN: &[&str] = &["prefixes", "largest", "expiry"];
+const DRAWN: &[&str] = &["prefixes", "largest"];
 
 pub fn body(answer: &Value) -> Body {
     let server = &answer["server"];
@@ -89,19 +87,11 @@ fn facts_of(topic: &str, facts: &Value, whose: &str) -> Markup {
         h2 { (heading(topic)) (whose) }
         (parts::pairs(plain, &[]))
         (prefixes(fields, whose))
-        (expiry(&facts["expiry"], &format!("Keys by the time they have left{whose}")))
         (largest(fields, whose))
         @for (name, value) in fields.iter().filter(|(name, value)| is_list(value) && !DRAWN.contains(&name.as_str())) {
             (table_of(&format!("{}{whose}", heading(name)), value.as_array().map(Vec::as_slice).unwrap_or_default()))
         }
     }
-}
-
-/// A name with a large first letter.
-fn heading(name: &str) -> String {
-    let name = label(name);
-    let mut letters = name.chars();
-    letters.next().map(|first| first.to_uppercase().collect::<String>() + letters.as_str()).unwrap_or_default()
 }
 
 /// The memory by prefix, as a treemap and as a table.
@@ -199,11 +189,13 @@ fn rest(answer: &Value, whose: &str) -> Markup {
     let list = |name: &str| answer[name].as_array().map(Vec::as_slice).unwrap_or_default();
     let (skipped, muted, passed) = (list("skipped"), list("muted"), list("passed"));
     let (missing, read) = (list("not_looked_at"), list("read"));
-    let rows: Vec<Vec<Markup>> = skipped
-        .iter()
-        .take(SKIPPED_SHOWN)
-        .map(|rule| vec![cell(text_of(rule, "id")), cell(text_of(rule, "reason"))])
-        .collect();
+    // Most are skipped for one of a few reasons.
+    let mut reasons: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for rule in skipped {
+        reasons.entry(text_of(rule, "reason")).or_default().push(text_of(rule, "id"));
+    }
+    let rows: Vec<Vec<Markup>> =
+        reasons.iter().map(|(reason, rules)| vec![cell(reason), cell(rules.join(" "))]).collect();
     let muted: Vec<Vec<Markup>> = muted
         .iter()
         .map(|one| {
@@ -224,7 +216,7 @@ fn rest(answer: &Value, whose: &str) -> Markup {
         @if !muted.is_empty() {
             (table(&format!("Muted findings{whose}"), &[Head::Words("rule"), Head::Words("severity"), Head::Words("what"), Head::Words("reason"), Head::Short("until")], &muted))
         }
-        @if !rows.is_empty() { (table(&format!("Skipped rules{whose}"), &[Head::Words("rule"), Head::Words("reason")], &rows)) }
+        @if !rows.is_empty() { (table(&format!("Skipped rules{whose}"), &[Head::Words("reason"), Head::Words("rules")], &rows)) }
         @if !read.is_empty() { p { "Read: " (parts::value("read", &answer["read"])) "." } }
         @if understood > 0 { p { (words::counted(understood, "line")) " of the text were not understood." } }
         @for topic in missing { p { (text_of(topic, "topic")) " was not looked at: the text lacks " (text_of(topic, "missing")) "." } }

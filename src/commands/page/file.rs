@@ -60,3 +60,53 @@ fn is_a_page(path: &Path) -> bool {
     let mark = format!("<meta name=\"generator\" content=\"{GENERATOR}");
     read.is_ok() && String::from_utf8_lossy(&head).contains(&mark)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_is_no_place_for_a_page_is_refused_before_the_work() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("dump.rdb"), b"REDIS0011").expect("a file");
+        std::os::unix::fs::symlink("/dev/null", at("link")).expect("a link");
+        std::os::unix::fs::symlink(at("gone"), at("dangling")).expect("a link");
+        let socket = std::os::unix::net::UnixListener::bind(at("socket")).expect("a socket");
+        for (path, why) in [
+            (PathBuf::from("-"), "the page cannot go to stdout"),
+            (folder.path().to_owned(), "this is a folder"),
+            (at("dump.rdb"), "this file exists, and is not a page of redis-ops"),
+            (PathBuf::from("/dev/null"), "this is not a regular file"),
+            (at("link"), "this is not a regular file"),
+            (at("dangling"), "this is not a regular file"),
+            (at("socket"), "this is not a regular file"),
+            (at("no/such/folder/page.html"), "No such file or directory"),
+        ] {
+            let refused = checked(&path).expect_err("refused");
+            assert!(refused.to_string().contains(why), "{}: {refused}", path.display());
+        }
+        drop(socket);
+        assert_eq!(fs::read(at("dump.rdb")).expect("the file"), b"REDIS0011");
+    }
+
+    #[test]
+    fn a_page_replaces_a_page_an_empty_file_and_what_a_link_leads_to() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        let page = format!("<!DOCTYPE html><meta name=\"generator\" content=\"{GENERATOR}0.0.1\">");
+        fs::write(at("empty.html"), "").expect("a file");
+        fs::write(at("old.html"), &page).expect("a file");
+        std::os::unix::fs::symlink(at("old.html"), at("link.html")).expect("a link");
+        for name in ["new.html", "empty.html", "old.html", "link.html"] {
+            let real = checked(&at(name)).expect("a place for a page");
+            write(&real, &format!("{page}{name}")).expect("written");
+            assert_eq!(fs::read_to_string(at(name)).expect("the page"), format!("{page}{name}"));
+        }
+        assert!(fs::symlink_metadata(at("link.html")).expect("the link").is_symlink());
+        let mut left: Vec<_> =
+            fs::read_dir(folder.path()).expect("the folder").flatten().map(|entry| entry.file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["empty.html", "link.html", "new.html", "old.html"]);
+    }
+}

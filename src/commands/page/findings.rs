@@ -34,7 +34,7 @@ fn one(finding: &Value, id: &str, anchor: &dyn Fn(&str) -> Option<String>) -> Ma
                 dl.pairs { @for (name, found) in evidence { dt { (label(name)) } dd { (value(name, found)) } } }
             }
             @if !text_of(finding, "threshold").is_empty() { p { strong { "Fires when " } (text_of(finding, "threshold")) "." } }
-            @if !text_of(finding, "why").is_empty() { p { strong { "Why " } (text_of(finding, "why")) } }
+            @if !text_of(finding, "why").is_empty() { p { strong { "Why: " } (text_of(finding, "why")) } }
             @if !fixes.is_empty() {
                 p { strong { (if fixes.len() == 1 { "Fix" } else { "Fixes" }) } }
                 ol { @for fix in fixes { li { (fix_of(fix.as_str().unwrap_or_default(), finding)) } } }

@@ -130,3 +130,6 @@ fn error(answer: &Value) -> Markup {
         p.note { "Code: " code { (text_of(error, "code")) } }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -78,9 +78,17 @@ pub fn moment(text: &str) -> String {
     }
 }
 
-/// A name of a field in words.
+/// A name of a field in words, without a unit that its value has.
 pub fn label(name: &str) -> String {
-    escape_line(&name.replace('_', " "))
+    let stem = ["_us", "_usec", "_seconds"].into_iter().find_map(|unit| name.strip_suffix(unit));
+    escape_line(&stem.unwrap_or(name).replace('_', " "))
+}
+
+/// A label that begins a heading, with a large first letter.
+pub fn heading(name: &str) -> String {
+    let name = label(name);
+    let mut letters = name.chars();
+    letters.next().map(|first| first.to_uppercase().collect::<String>() + letters.as_str()).unwrap_or_default()
 }
 
 /// What a number means, by the name of its field.
@@ -191,7 +199,7 @@ pub fn pairs<'a>(fields: impl IntoIterator<Item = (&'a String, &'a Value)>, with
         .collect();
     html! {
         @if !fields.is_empty() {
-            dl.pairs { @for (name, value) in &fields { dt { (name) } dd { (value) } } }
+            dl.facts { @for (name, value) in &fields { div { dt { (name) } dd { (value) } } } }
         }
     }
 }
@@ -333,6 +341,9 @@ mod tests {
     fn fields_that_nobody_knew_are_shown_with_their_names() {
         let answer = json!({"status": "ok", "new_thing": {"kept_bytes": 1024}, "gone": null});
         let page = others(answer.as_object().expect("an object"), &["status"]).into_string();
-        assert_eq!(page, "<h2>More</h2><dl class=\"pairs\"><dt>new thing</dt><dd>kept bytes 1.0 KiB</dd></dl>");
+        assert_eq!(
+            page,
+            "<h2>More</h2><dl class=\"facts\"><div><dt>new thing</dt><dd>kept bytes 1.0 KiB</dd></div></dl>"
+        );
     }
 }

@@ -7,8 +7,11 @@ use serde_json::{Map, Value};
 use super::Body;
 use super::chart;
 use super::findings::findings;
-use super::parts::{self, Head, bytes_of, cell, count_of, key_of, label, moment, table, table_of, tag, text_of};
+use super::parts::{self, Head, bytes_of, cell, count_of, heading, key_of, moment, table, table_of, tag, text_of};
 use crate::printer::words::{self, escape_line};
+
+/// Rows of the table of the largest keys.
+const LARGEST_SHOWN: usize = 20;
 
 /// What stands in the page by name. Everything else is shown below, under its own name.
 const KNOWN: &[&str] = &[
@@ -87,12 +90,12 @@ fn groups(manifest: &Map<String, Value>) -> Markup {
         )) }
         h2 { "Backup" }
         (parts::pairs(plain, &[]))
-        @for (name, group) in manifest.iter().filter(|(name, value)| !apart.contains(&name.as_str()) && is_group(value)) {
-            h3 { (heading(name)) }
-            @if let Some(fields) = group.as_object() { (parts::pairs(fields, &[])) }
+        @for (name, fields) in manifest.iter().filter(|(name, value)| !apart.contains(&name.as_str()) && is_group(value)) {
+            h3 { (group(name)) }
+            @if let Some(fields) = fields.as_object() { (parts::pairs(fields, &[])) }
         }
         @for (name, items) in manifest.iter().filter(|(name, value)| !apart.contains(&name.as_str()) && is_list(value)) {
-            (table_of(&heading(name), items.as_array().map(Vec::as_slice).unwrap_or_default()))
+            (table_of(&group(name), items.as_array().map(Vec::as_slice).unwrap_or_default()))
         }
         @for shard in shards {
             @if let Some(fields) = shard.as_object() {
@@ -104,16 +107,13 @@ fn groups(manifest: &Map<String, Value>) -> Markup {
     }
 }
 
-fn heading(name: &str) -> String {
+/// What a group of the manifest is called.
+fn group(name: &str) -> String {
     match name {
         "moment" => "Moment of the data".to_owned(),
         "needs" => "Needs of a server".to_owned(),
         "module_aux" => "Records of modules outside of keys".to_owned(),
-        name => {
-            let name = label(name);
-            let mut letters = name.chars();
-            letters.next().map(|first| first.to_uppercase().collect::<String>() + letters.as_str()).unwrap_or_default()
-        }
+        name => heading(name),
     }
 }
 
@@ -148,10 +148,11 @@ pub fn census(census: &Value) -> Markup {
             ]
         })
         .collect();
-    let largest: Vec<Vec<Markup>> = census["largest"]
-        .as_array()
-        .into_iter()
-        .flatten()
+    let all_largest = census["largest"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let more = all_largest.len().saturating_sub(LARGEST_SHOWN);
+    let largest: Vec<Vec<Markup>> = all_largest
+        .iter()
+        .take(LARGEST_SHOWN)
         .map(|key| {
             vec![
                 cell(key_of(key)),
@@ -169,6 +170,7 @@ pub fn census(census: &Value) -> Markup {
         @if !databases.is_empty() { (table("Keys by database", &[Head::Words("database"), Head::Number("keys"), Head::Number("with an expiry"), Head::Drawn("share of the keys")], &databases)) }
         (expiry(&census["expiry"]["within"], "Keys with an expiry, by the time they had left"))
         @if !largest.is_empty() { (table("Largest keys", &[Head::Words("key"), Head::Number("database"), Head::Words("type"), Head::Number("bytes in the RDB"), Head::Number("elements")], &largest)) }
+        @if more > 0 { p.note { (more) " more of the largest keys are in the JSON answer." } }
     }
 }
 

@@ -106,7 +106,7 @@ fn row(one: &Value) -> Vec<Markup> {
     vec![
         cell(text_of(one, "instance")),
         tag(&text_of(one, "status")),
-        cell(age_of(&one["last_good"]["age_seconds"])),
+        cell(if one["last_good"].is_object() { age_of(&one["last_good"]["age_seconds"]) } else { "none".to_owned() }),
         cell(age_of(&one["last_verified"]["age_seconds"])),
         cell(format!("{}{rto}", age_of(&drill["age_seconds"]))),
         cell(one["next_due"].as_str().map(moment).unwrap_or_default()),

@@ -64,13 +64,13 @@ pub fn body(answer: &Value) -> Body {
     }
     let found = answer["findings"].as_array().map(Vec::as_slice).unwrap_or_default();
     let sections = html! {
-        @if let Some(level) = level_of(answer) { (proven(answer, level)) }
+        @if answer["comparison"].is_object() { (comparison(answer)) }
+        @if let Some(level) = level_of(answer) { (proven(answer, level, found)) }
         @if answer["findings"].is_array() {
             h2 { "Findings" }
             @if found.is_empty() { p { "No finding." } } @else { (findings(found, "")) }
         }
         @if answer["drill"].is_object() { (drill(&answer["drill"])) }
-        @if answer["comparison"].is_object() { (comparison(answer)) }
         (walk(answer))
         @if let Some(fields) = answer["rdb"].as_object() { h2 { "RDB" } (parts::pairs(fields, &[])) }
         @if let Some(fields) = answer["needs"].as_object() { h2 { "Needs of a server" } (parts::pairs(fields, &[])) }
@@ -88,15 +88,17 @@ fn level_of(answer: &Value) -> Option<Level> {
 }
 
 /// The levels, which of them were reached, and what each proves.
-fn proven(answer: &Value, reached: Level) -> Markup {
-    let is_good = matches!(answer["status"].as_str(), Some("ok" | "warning"));
+fn proven(answer: &Value, reached: Level, found: &[Value]) -> Markup {
+    let is_known = answer.get("error").is_none() && answer["status"] != "unknown";
+    let is_good = found.iter().all(|finding| finding["severity"] != "critical");
     let rows: Vec<Vec<Markup>> = Level::ALL
         .into_iter()
         .map(|level| {
-            let word = match (level.cmp(&reached), is_good) {
-                (std::cmp::Ordering::Greater, _) => "not asked",
-                (_, true) => "yes",
-                (_, false) => "see above",
+            let word = match (is_known, is_good) {
+                _ if level > reached => "not asked",
+                (false, _) => "could not tell",
+                (true, true) => "yes",
+                (true, false) => "see the findings",
             };
             vec![cell(level.name()), cell(word), cell(level.proves()), cell(level.leaves_open())]
         })
