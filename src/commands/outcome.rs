@@ -44,10 +44,10 @@ impl Format {
 /// What a page says above the answer, and JSON in other words or not at all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Headline {
-    /// The verdict.
+    /// The verdict, as the last line of the answer for people says it.
     pub sentence: String,
-    /// Where the backups are; `None`: no repository was looked into.
-    pub repository: Option<String>,
+    /// The repository; for an answer that does not say of itself what it is about, the backup or the file; `None`: neither was read.
+    pub place: Option<String>,
 }
 
 /// What a command found. Beside an error there may be results: a restore that stopped halfway says what the target holds.
@@ -115,10 +115,10 @@ impl Outcome {
         self
     }
 
-    /// Says in one sentence what the answer is, for a page, and in which repository it was looked for.
+    /// Says in one sentence what the answer is, for a page, and where that was found.
     #[must_use]
-    pub fn headline(mut self, sentence: impl Into<String>, repository: Option<String>) -> Self {
-        self.headline = Some(Headline { sentence: sentence.into(), repository });
+    pub fn headline(mut self, sentence: impl Into<String>, place: Option<String>) -> Self {
+        self.headline = Some(Headline { sentence: sentence.into(), place });
         self
     }
 

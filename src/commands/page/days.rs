@@ -87,10 +87,9 @@ fn missing(days: &[NaiveDate], today: NaiveDate) -> Vec<NaiveDate> {
         let has_gap = (next - *day).num_days() > 1;
         let before = &days[(at + 1).saturating_sub(NEIGHBOURS)..=at];
         let after = &days[at + 1..days.len().min(at + 1 + NEIGHBOURS)];
-        // Two days say nothing of a rhythm.
-        let is_daily = |days: &[NaiveDate]| (days.len() > 2).then(|| median_distance(days) == 1);
-        let told = [is_daily(before), is_daily(after)];
-        let ought = told.contains(&Some(true)) && !told.contains(&Some(false));
+        // One day says nothing of a rhythm: a gap behind the first backup of all is none.
+        let is_daily = |days: &[NaiveDate]| (days.len() > 1).then(|| median_distance(days) == 1);
+        let ought = is_daily(before) == Some(true) && is_daily(after) != Some(false);
         if has_gap && ought {
             // A gap of years is named by its end.
             missing.extend(day.iter_days().skip(1).take_while(|day| *day < next).take(366));
@@ -146,6 +145,7 @@ mod tests {
     fn no_day_is_missing_between_weekly_backups_nor_where_old_ones_were_thinned_out() {
         check(&[1, 8, 15, 22, 29], 31, &[]);
         check(&[1, 8, 15, 22, 23, 24, 25, 26], 26, &[]);
+        check(&[1, 8, 22, 23, 24, 25, 26], 26, &[]);
         check(&[2, 4, 6, 8, 10, 12], 12, &[]);
         check(&[1, 2, 3], 20, &[]);
     }

@@ -59,7 +59,7 @@ pub fn page(answer: &Answer<'_>) -> String {
         "list" => list::body(&whole, answer),
         _ => status::body(&whole),
     };
-    let repository = answer.headline.and_then(|headline| headline.repository.as_deref()).map(escape_line);
+    let repository = answer.headline.and_then(|headline| headline.place.as_deref()).map(escape_line);
     let subject = match (body.subject.is_empty(), &repository) {
         (true, Some(place)) => place.clone(),
         (true, None) => format!("redis-ops {command}"),

@@ -81,7 +81,7 @@ pub async fn run(settings: &Settings, data: &Dataset, context: &Context) -> Resu
     let mut parts = if one { keys.iter().map(|key| in_full(key, context)).collect() } else { listed(&keys, context) };
     parts.push(verdict(&context.printer, Status::Ok, &sentence));
     let outcome = Outcome::new(Status::Ok).field("matched", matched).field("keys", keys).text(parts.join("\n\n"));
-    Ok(outcome.headline(sentence, None))
+    Ok(outcome.headline(sentence, Some(data.name())))
 }
 
 fn listed(keys: &[Value], context: &Context) -> Vec<String> {

@@ -35,7 +35,7 @@ fn commands<'a>(url: &'a str, repository: &'a str) -> Vec<(&'static str, Vec<&'a
         ("diagnose", vec!["diagnose", "all", "-i", url, "--full", "--window", "100ms"]),
         ("list", vec!["list", "-r", repository]),
         ("show", vec!["show", "prod/latest", "-r", repository]),
-        ("keys", vec!["show", "prod/latest", "-r", repository, "--keys", "*"]),
+        ("keys", vec!["show", "prod/latest", "-r", repository, "--keys", "<*", "--keys", "secret*"]),
         ("status", vec!["status", "-r", repository, "--max-age", "1h"]),
         ("verify", vec!["verify", "prod/latest", "-r", repository, "--census"]),
         ("all", vec!["verify", "--all", "-r", repository]),
