@@ -188,7 +188,7 @@ fn comparison(answer: &Value) -> Markup {
         .map(|key| vec![cell(key_of(key)), cell(count_of(&key["database"])), cell(text_of(key, "difference"))])
         .collect();
     let more = found.as_object().into_iter().flatten();
-    let apart: Vec<&str> = counts.iter().copied().chain(["by_key", "announced"]).collect();
+    let apart: Vec<&str> = counts.iter().copied().chain(["by_key", "announced", "ratio"]).collect();
     html! {
         h2 { "Comparison" }
         @if answer["against"].is_object() { p { "With " (text_of(&answer["against"], "instance")) "/" (text_of(&answer["against"], "backup_id")) "." } }
