@@ -179,7 +179,7 @@ pub enum Command {
     /// List the backups of a repository, newest first.
     #[command(
         after_help = "Examples:\n  redis-ops list -r s3://backups/redis\n  redis-ops list -i redis-prod --since 7d --json\n  \
-                            redis-ops list --latest"
+                            redis-ops list --latest\n  redis-ops list -r s3://backups/redis --html backups.html"
     )]
     List(List),
     /// Show everything known about a backup, or its keys.
@@ -295,6 +295,14 @@ pub const EXIT_CODES: [(&str, &str); 18] = [
     ("metrics", "0 printed, even if the server is down (redis_up 0); 1 printed without the metrics of the backups"),
 ];
 
+/// The answer as a page, beside the usual one.
+#[derive(Args)]
+pub struct Page {
+    /// Also write the result as a self-contained HTML page to this file, for a ticket or a mail.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub html: Option<PathBuf>,
+}
+
 /// Options of `list`.
 #[derive(Args)]
 pub struct List {
@@ -307,6 +315,8 @@ pub struct List {
     /// List only the latest backup of each instance (no safety backups).
     #[arg(long)]
     pub latest: bool,
+    #[command(flatten)]
+    pub page: Page,
     #[command(flatten)]
     pub database: Database,
 }

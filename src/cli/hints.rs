@@ -202,6 +202,8 @@ pub fn words(hint: &Hint) -> String {
         Hint::AsLines => "`--format ndjson` writes the result line by line",
         Hint::WatchFormats => "with `--watch`, use `--format table`, `nagios` or `ndjson`, whose lines have a time",
         Hint::RepeatDiagnosis => "`redis-ops diagnose all --watch 5s` repeats a diagnosis without a terminal",
+        Hint::PageFormats => "with `--html`, use `--format table` or `json`, with `--limit` if there are many keys",
+        Hint::PageFile => "use `--html FILE` with the name of a new file or of a page that redis-ops wrote earlier",
         Hint::LookUpRule => "`redis-ops explain RULE` shows the rule and its limits",
     };
     fixed.to_owned()

@@ -58,6 +58,7 @@ fn refuse(
         started_at: now,
         interrupted: false,
         words: hints::words,
+        page: None,
     };
     match envelope.close(Err(misuse.into()), Utc::now(), printer) {
         End::Status(status) => status.exit_code(),

@@ -28,7 +28,7 @@ use chrono::{DateTime, Utc};
 use clap::FromArgMatches as _;
 
 use crate::commands::envelope::{End, Envelope};
-use crate::commands::{self, Command, Context, Outcome};
+use crate::commands::{self, Command, Context, Outcome, page};
 use crate::explain::{Bug, Context as _, Fault, Result, Status};
 use crate::printer::words::Keys;
 use crate::printer::{Choices, Printer};
@@ -93,10 +93,13 @@ impl<'a> Run<'a> {
             started_at: self.started_at,
             interrupted: false,
             words: hints::words,
+            page: None,
         };
         let mut signals = None;
         let result = guarded(|| {
             format?;
+            // Refused before the work, which may take hours.
+            envelope.page = resolve::page(&self.cli.command).map(page::file::checked).transpose()?;
             log::start(self.cli.global.verbose, self.environment, &self.printer)?;
             if let Some(page) = pages::page(&self.cli.command)? {
                 return self.printer.answer(&page).map(|()| Outcome::new(Status::Ok)).map_err(Fault::from);
@@ -137,6 +140,7 @@ impl<'a> Run<'a> {
                 yes: global.yes,
                 keys: if global.hide_keys { Keys::Hidden } else { Keys::Shown },
                 verbose: global.verbose > 0,
+                page: envelope.page.is_some(),
             };
             let result = commands::run(command, &context).await;
             // A backup that was not due has begun nothing.
@@ -211,6 +215,7 @@ mod tests {
             started_at: now,
             interrupted: false,
             words: hints::words,
+            page: None,
         };
         match envelope.close(result, now, &printer) {
             End::Status(status) => assert_eq!(status.exit_code(), 3),

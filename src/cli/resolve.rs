@@ -311,6 +311,19 @@ fn format_named(name: &str) -> Result<Format, Misuse> {
     })
 }
 
+/// The file that a page is written to; `None`: no page is wanted.
+pub fn page(typed: &Typed) -> Option<&Path> {
+    let page = match typed {
+        Typed::Diagnose(args) => &args.page,
+        Typed::List(args) => &args.page,
+        Typed::Show(args) => &args.page,
+        Typed::Status(args) => &args.page,
+        Typed::Verify(args) => &args.page,
+        _ => return None,
+    };
+    page.html.as_deref()
+}
+
 /// The name of a command, as it is typed.
 pub fn name(typed: &Typed) -> &'static str {
     match typed {

@@ -1,6 +1,7 @@
 //! The end of every command: the JSON envelope, errors as people read them, and the exit status.
 
 use std::io;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
@@ -8,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::junit::{self, Case};
 use super::nagios;
 use super::outcome::{Format, Outcome};
+use super::page::{self, Answer};
 use crate::explain::{Fault, Hint, Result, Status};
 use crate::printer::words::{escape_lines, redact_urls};
 use crate::printer::{Printer, Style};
@@ -65,6 +67,8 @@ pub struct Envelope {
     pub interrupted: bool,
     /// A hint in the words of the command line.
     pub words: fn(&Hint) -> String,
+    /// The file that the answer is written to as a page as well, see [`page::file::checked`]; `None`: no page is wanted.
+    pub page: Option<PathBuf>,
 }
 
 /// How a command ended.
@@ -92,13 +96,24 @@ impl Envelope {
         };
         let passed = outcome.exit.filter(|_| trouble.is_none());
         let interrupted = trouble.as_ref().is_some_and(|trouble| trouble.code == "interrupted");
+        let written = match &self.page {
+            Some(file) => self.write_page(file, &outcome, status, trouble.as_ref(), now),
+            None => Ok(()),
+        };
 
         if let Err(lost) = self.show(outcome, status, trouble.as_ref(), now, printer) {
             printer.trouble(&format!("error: cannot write the answer to stdout\n  Caused by: {lost}"));
             return End::Status(status.and(self.kind.failure()));
         }
+        match (&self.page, &written) {
+            (Some(file), Ok(())) => printer.say(&escape_lines(&format!("the page is in {}", file.display()))),
+            (_, Err(error)) => printer.trouble(&Trouble::of(error, self.words, printer).render(printer)),
+            (None, Ok(())) => {}
+        }
         match passed {
             _ if interrupted => End::Interrupted,
+            // The answer stands, and the page that was asked for does not.
+            _ if written.is_err() => End::Status(status.and(Status::Unknown)),
             Some(code) => End::Of(code),
             None => End::Status(status),
         }
@@ -186,6 +201,19 @@ impl Envelope {
                 Ok(())
             }
         }
+    }
+
+    fn write_page(
+        &self,
+        file: &Path,
+        outcome: &Outcome,
+        status: Status,
+        trouble: Option<&Trouble>,
+        now: DateTime<Utc>,
+    ) -> Result<()> {
+        let Value::Object(object) = self.object(outcome.fields.clone(), status, trouble, now) else { return Ok(()) };
+        let list = outcome.list.as_ref().map(|(_, objects)| objects.as_slice()).unwrap_or_default();
+        page::file::write(file, &page::page(&Answer { object: &object, list, headline: outcome.headline.as_ref() }))
     }
 
     fn object(

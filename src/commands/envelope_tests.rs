@@ -11,7 +11,8 @@ use crate::storage::StorageError;
 /// Closes an envelope, and returns how it ended, stdout and stderr.
 fn close(format: Format, kind: Kind, interrupted: bool, result: Result<Outcome>) -> (End, String, String) {
     let started_at = Utc.with_ymd_and_hms(2024, 1, 1, 1, 0, 0).unwrap();
-    let envelope = Envelope { command: Some("backup"), kind, format, started_at, interrupted, words: plain };
+    let envelope =
+        Envelope { command: Some("backup"), kind, format, started_at, interrupted, words: plain, page: None };
     let (out, err) = (Kept::default(), Kept::default());
     let printer = Printer::over(Choices::plain(), Box::new(out.clone()), Box::new(err.clone()));
     let end = envelope.close(result, started_at + TimeDelta::milliseconds(1500), &printer);

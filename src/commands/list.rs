@@ -15,7 +15,7 @@ use row::{note, row, status_of};
 use super::instances::Only;
 use super::table::{Table, verdict};
 use super::which::Place;
-use super::{Context, Format, Outcome};
+use super::{Context, Outcome};
 use crate::explain::{Failure, Result, Status};
 use crate::printer::{Printer, words};
 use crate::private_files;
@@ -100,9 +100,11 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
             if settings.remembered_in.is_some() && ids.len() < REMEMBERED && listed.manifest().is_some() {
                 ids.push(format!("{}/{}\n", listed.instance, listed.id));
             }
-            if context.format.is_json() {
+            if context.wants_json() {
                 objects.push(as_json(&listed, context.now).to_string().into_boxed_str());
-            } else {
+            }
+            listing.count(&listed);
+            if !context.format.is_json() {
                 listing.add(&listed, &context.printer);
             }
         },
@@ -144,21 +146,24 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
         false => Vec::new(),
     };
     let mut outcome = Outcome::new(if lost.is_empty() { Status::Ok } else { Status::Warning });
-    outcome.list = context.format.is_json().then_some(("backups", objects));
-    Ok(match context.format {
-        Format::Ndjson => outcome,
-        Format::Json => outcome
+    outcome.list = context.wants_json().then_some(("backups", objects));
+    if context.wants_json() {
+        outcome = outcome
             .field("unfinished_uploads", uploads.map(Vec::len))
             // A sum without some of them would be a wrong one.
             .field("unfinished_bytes", uploads.filter(|_| overview.unmeasured == 0).map(|uploads| bytes_of(uploads)))
             .field("unreadable_folders", overview.unreadable.iter().map(|(folder, _)| folder).collect::<Vec<_>>())
-            .field("left_out", overview.left_out),
-        _ => {
-            // Where only some were wanted, there may be others.
-            let only = only.filter(|_| since.is_none() && settings.limit.is_none() && !settings.latest);
-            outcome.text(listing.render(&overview, only, &lost, &repository.describe(), &context.printer))
-        }
-    })
+            .field("left_out", overview.left_out);
+    }
+    // Where only some were wanted, there may be others.
+    let only = only.filter(|_| since.is_none() && settings.limit.is_none() && !settings.latest);
+    let place = repository.describe();
+    let sentence = listing.sentence(&overview, only, &lost, &place);
+    if !context.format.is_json() {
+        let text = listing.render(&overview, outcome.status, &sentence, &context.printer);
+        outcome = outcome.text(text);
+    }
+    Ok(outcome.headline(sentence, Some(place)))
 }
 
 /// Whether a backup can be taken for a good one; `None`: it is no published backup, or nobody can tell.
@@ -213,6 +218,9 @@ impl Listing {
     fn add(&mut self, listed: &Listed, printer: &Printer) {
         self.table.row(row(listed, self.now));
         self.notes.extend(note(listed).map(|line| printer.folded(&words::escape(line.as_bytes()))));
+    }
+
+    fn count(&mut self, listed: &Listed) {
         match listed.manifest() {
             Some(_) => self.published += 1,
             None if listed.unfinished().is_some() => self.unfinished += 1,
@@ -223,15 +231,8 @@ impl Listing {
         self.damaged += u64::from(listed.manifest().is_some() && has_failed());
     }
 
-    /// `lost` names the instances of which nothing good is there.
-    fn render(
-        self,
-        overview: &Overview,
-        only: Option<&Only>,
-        lost: &[String],
-        place: &str,
-        printer: &Printer,
-    ) -> String {
+    /// The verdict. `lost` names the instances of which nothing good is there.
+    fn sentence(&self, overview: &Overview, only: Option<&Only>, lost: &[String], place: &str) -> String {
         let place = words::escape(place.as_bytes());
         let mut sentence = match only {
             Some(only) if self.published + self.unfinished + self.unreadable == 0 => {
@@ -254,6 +255,14 @@ impl Listing {
         if overview.left_out > 0 {
             sentence.push_str(&format!("; … {} more (`--limit`)", words::count(overview.left_out)));
         }
+        if !lost.is_empty() {
+            let verb = if lost.len() == 1 { "has" } else { "have" };
+            sentence.push_str(&format!("; {} {verb} no usable backup", words::escape(lost.join(", ").as_bytes())));
+        }
+        sentence
+    }
+
+    fn render(self, overview: &Overview, status: Status, sentence: &str, printer: &Printer) -> String {
         let mut text = Vec::new();
         if !self.table.is_empty() {
             text.push(self.table.render(printer));
@@ -266,12 +275,7 @@ impl Listing {
             let count = words::counted(uploads.len() as u64, "upload");
             text.push(format!("unfinished: {count} {}", size_of(uploads, overview.unmeasured)));
         }
-        if !lost.is_empty() {
-            let verb = if lost.len() == 1 { "has" } else { "have" };
-            sentence.push_str(&format!("; {} {verb} no usable backup", words::escape(lost.join(", ").as_bytes())));
-        }
-        let status = if lost.is_empty() { Status::Ok } else { Status::Warning };
-        text.push(verdict(printer, status, &sentence));
+        text.push(verdict(printer, status, sentence));
         text.join("\n")
     }
 }

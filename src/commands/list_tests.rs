@@ -72,8 +72,12 @@ fn the_screen_of_a_repository_with_long_names_and_accidents() {
     };
     let render = |printer: &Printer| {
         let mut listing = Listing::new("2026-11-25T01:00:00Z".parse().unwrap());
-        backups.iter().for_each(|listed| listing.add(listed, printer));
-        listing.render(&overview, None, &[], "s3://backups/redis", printer)
+        backups.iter().for_each(|listed| {
+            listing.count(listed);
+            listing.add(listed, printer);
+        });
+        let sentence = listing.sentence(&overview, None, &[], "s3://backups/redis");
+        listing.render(&overview, crate::explain::Status::Ok, &sentence, printer)
     };
     screens::check("list", render);
 }

@@ -2,20 +2,17 @@
 
 mod listen;
 
-use std::fs::Permissions;
-use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
 use super::diagnose::{Rules, age_of};
 use super::which::{Place, Server};
-use super::{Context, Format, Outcome};
+use super::{Context, Format, Outcome, whole_file};
 use crate::blocking;
 use crate::diagnose::{self, Report};
-use crate::explain::{Context as _, Fault, Misuse, Result, Status};
+use crate::explain::{Context as _, Fault, Result, Status};
 use crate::metrics::{Ages, Backups, Metrics, render};
 use crate::operations::condition::schedule;
 use crate::repository::Newest;
@@ -88,7 +85,7 @@ async fn answered(
 ) -> Result<Outcome> {
     if let To::File(path) = &settings.to {
         let (file, text) = (path.clone(), text.clone());
-        blocking::run(move || write_whole(&file, &text))
+        blocking::run(move || whole_file::write(&file, &text))
             .await
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
@@ -234,18 +231,6 @@ fn next_due(settings: &Settings, newest: Option<&Newest>, now: DateTime<Utc>) ->
         Some(missed) => Some(missed),
         None => cron.next(now),
     }
-}
-
-/// Writes beside the file and renames: the collector never sees half of it, and what is left of a full disk is removed.
-fn write_whole(path: &Path, text: &str) -> Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    path.file_name().ok_or_else(|| Misuse::usage("this names no file"))?;
-    // The collector is another user.
-    let readable = Permissions::from_mode(0o666);
-    let mut file = tempfile::Builder::new().suffix(".new").permissions(readable).tempfile_in(folder)?;
-    file.write_all(text.as_bytes())?;
-    file.as_file().sync_all()?;
-    file.persist(path).map(drop).map_err(|error| error.error.into())
 }
 
 /// The samples as pairs, for JSON.

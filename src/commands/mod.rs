@@ -32,6 +32,7 @@ pub mod junit;
 pub mod nagios;
 pub mod nearest;
 pub mod outcome;
+pub mod page;
 pub mod question;
 pub mod schemas;
 #[cfg(test)]
@@ -41,6 +42,7 @@ pub mod table;
 pub mod telling;
 pub mod turns;
 pub mod which;
+pub mod whole_file;
 
 use std::future::Future;
 
@@ -196,9 +198,16 @@ pub struct Context {
     pub keys: Keys,
     /// `-v`: answers for people tell more.
     pub verbose: bool,
+    /// `--html`: the JSON answer is wanted whatever the format is, since a page is made of it.
+    pub page: bool,
 }
 
 impl Context {
+    /// Whether the fields of the JSON answer are wanted.
+    pub fn wants_json(&self) -> bool {
+        self.format.is_json() || self.page
+    }
+
     /// Shows how far an operation is, on stderr.
     pub fn bar(&self) -> Box<dyn Progress> {
         bars::start(self.progress, &self.printer)

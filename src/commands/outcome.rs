@@ -41,6 +41,15 @@ impl Format {
     }
 }
 
+/// What a page says above the answer, and JSON in other words or not at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Headline {
+    /// The verdict, as the last line of the answer for people says it.
+    pub sentence: String,
+    /// The repository; for an answer that does not say of itself what it is about, the backup or the file; `None`: neither was read.
+    pub place: Option<String>,
+}
+
 /// What a command found. Beside an error there may be results: a restore that stopped halfway says what the target holds.
 #[derive(Debug)]
 pub struct Outcome {
@@ -55,6 +64,8 @@ pub struct Outcome {
     pub lines: Vec<Value>,
     /// The answer in the format that was asked for, unless that is JSON. Ends with the verdict line; empty: nothing to say.
     pub text: String,
+    /// What a page says above the answer.
+    pub headline: Option<Headline>,
     /// What went wrong, if something did.
     pub error: Option<Fault>,
     /// The error is what the answer tells, and changes nothing about its status.
@@ -72,6 +83,7 @@ impl Outcome {
             list: None,
             lines: Vec::new(),
             text: String::new(),
+            headline: None,
             error: None,
             error_is_answer: false,
             exit: None,
@@ -100,6 +112,13 @@ impl Outcome {
     #[must_use]
     pub fn text(mut self, text: impl Into<String>) -> Self {
         self.text = text.into();
+        self
+    }
+
+    /// Says in one sentence what the answer is, for a page, and where that was found.
+    #[must_use]
+    pub fn headline(mut self, sentence: impl Into<String>, place: Option<String>) -> Self {
+        self.headline = Some(Headline { sentence: sentence.into(), place });
         self
     }
 

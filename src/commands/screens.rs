@@ -26,6 +26,7 @@ pub fn context(printer: &Printer) -> Context {
         yes: false,
         keys: Keys::Shown,
         verbose: false,
+        page: false,
     }
 }
 

@@ -70,15 +70,23 @@ async fn show_stored(backup: &dataset::Backup, context: &Context) -> Result<Outc
     let objects: Vec<Value> =
         objects.iter().map(|object| json!({"key": object.key, "length": object.length})).collect();
     let mut outcome = Outcome::new(since.status())
-        .field("backup", &**manifest)
+        .field("backup", hidden(manifest, context.keys))
         .field("census", manifest.census.as_ref().map(|summary| contents::to_json(summary, rest.as_ref(), context)))
         .field("objects", objects)
         .field("keeps_conditions", keeps_conditions)
-        .text(text);
+        .text(text)
+        .headline(verdict_of(manifest, &since).1, Some(repository.describe()));
     if let Some((code, trouble)) = since.code().zip(since.trouble()) {
         outcome = outcome.field("error", json!({ "code": code, "message": trouble, "causes": [], "hint": null }));
     }
     Ok(since.fields().into_iter().fold(outcome, |outcome, (name, value)| outcome.field(name, value)))
+}
+
+/// The manifest as JSON, with hashes in place of the keys that its findings name, where keys are to be hidden.
+fn hidden(manifest: &Manifest, keys: words::Keys) -> Value {
+    let mut manifest = json!(manifest);
+    keys.hide(&mut manifest["findings"]);
+    manifest
 }
 
 /// A backup for people: what its manifest says, what is in it, and the verdict.
@@ -164,6 +172,13 @@ fn stored_text(manifest: &Manifest, rest: Option<&Census>, since: &Since, contex
     if let Some(summary) = &manifest.census {
         text.push(contents::to_text(summary, rest, context));
     }
+    let (status, sentence) = verdict_of(manifest, since);
+    text.push(verdict(&context.printer, status, &sentence));
+    text.join("\n\n")
+}
+
+/// Whether the backup is good, as far as it is known, and what it holds, in a sentence.
+fn verdict_of(manifest: &Manifest, since: &Since) -> (Status, String) {
     let sentence = match (&manifest.census, manifest.structure.state) {
         (Some(census), StructureState::Verified | StructureState::Findings) => {
             format!(
@@ -175,7 +190,7 @@ fn stored_text(manifest: &Manifest, rest: Option<&Census>, since: &Since, contex
         }
         _ => format!("the structure was understood up to byte {} only", manifest.structure.understood_up_to),
     };
-    let (status, sentence) = match since.trouble() {
+    match since.trouble() {
         Some(trouble) => (Status::Failed, format!("{sentence}; {trouble}")),
         None if manifest.is_sound() && !manifest.lacks.is_empty() => {
             (Status::Warning, format!("{sentence}; it does not hold everything that its source held: see above"))
@@ -185,9 +200,7 @@ fn stored_text(manifest: &Manifest, rest: Option<&Census>, since: &Since, contex
             let found = words::counted(manifest.findings.len() as u64, "finding");
             (Status::Warning, format!("{sentence}; its structure has {found}"))
         }
-    };
-    text.push(verdict(&context.printer, status, &sentence));
-    text.join("\n\n")
+    }
 }
 
 /// When the data of a shard were so, and what of them counts.
@@ -264,7 +277,8 @@ async fn show_file(data: &Dataset, context: &Context) -> Result<Outcome> {
     if let Some(census) = &found.report.census {
         outcome = outcome.field("census", contents::to_json(&examination::summarize(census), Some(census), context));
     }
-    Ok(outcome.field("findings", &found.report.findings).text(file_text(&data.name(), &found, context)))
+    let text = file_text(&data.name(), &found, context);
+    Ok(outcome.field("findings", &found.report.findings).text(text).headline(sentence_of(&found), None))
 }
 
 /// A file for people.
@@ -284,13 +298,17 @@ fn file_text(name: &str, found: &FileReport, context: &Context) -> String {
     if !table.is_empty() {
         text.push(table.render(&context.printer));
     }
+    text.push(verdict(&context.printer, found.report.status, &sentence_of(found)));
+    text.join("\n\n")
+}
+
+/// What is wrong with a file, or that nothing is.
+fn sentence_of(found: &FileReport) -> String {
     // Of the worst the first: that is the one which more servers die of.
-    let sentence = match found.report.findings.iter().rev().max_by_key(|finding| finding.severity) {
+    match found.report.findings.iter().rev().max_by_key(|finding| finding.severity) {
         Some(finding) if finding.severity > Severity::Info => words::escape(finding.title.as_bytes()),
         _ => format!("{}, complete and sound", words::counted(found.report.checked.keys, "key")),
-    };
-    text.push(verdict(&context.printer, found.report.status, &sentence));
-    text.join("\n\n")
+    }
 }
 
 /// What an RDB says of itself, for people.

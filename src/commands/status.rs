@@ -102,7 +102,8 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
         .field("stored_bytes", conditions.iter().map(|one| one.stored_bytes).sum::<u64>())
         .field("max_age_seconds", seconds(settings.max_age))
         .field("max_unverified_seconds", seconds(settings.max_unverified))
-        .text(text))
+        .text(text)
+        .headline(sentence, Some(repository.describe())))
 }
 
 /// Whether it is a server that is backed up. What a restore has saved of a server before it wrote there does not make it one.

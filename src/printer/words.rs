@@ -31,6 +31,11 @@ pub fn escape(bytes: &[u8]) -> String {
     safe
 }
 
+/// As [`escape`], of a text in which a backslash stays one: names that were escaped when they were read, and commands to be typed.
+pub fn escape_line(text: &str) -> String {
+    escape(text.as_bytes()).replace("\\\\", "\\")
+}
+
 /// A message of several lines that may hold foreign text: as [`escape`], but lines stay lines and a backslash stays one.
 pub fn escape_lines(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueHint};
 use clap_complete::ArgValueCandidates;
 
-use super::{Database, Stored, values};
+use super::{Database, Page, Stored, values};
 use crate::cli::completion;
 use crate::commands::diagnose::{FailOn, Sort, Topic, Via};
 use crate::commands::metrics::Listen;
@@ -20,7 +20,8 @@ use crate::health::Level;
   redis-ops diagnose keyspace -i redis-prod --via replication
   redis-ops diagnose patterns --backup-id latest -r s3://backups/redis
   redis-ops diagnose keyspace --file dump.rdb.gz --top 20
-  redis-ops diagnose all --from info.txt")]
+  redis-ops diagnose all --from info.txt
+  redis-ops diagnose all -i redis-prod --html ticket.html")]
 pub struct Diagnose {
     /// What to diagnose.
     #[arg(value_enum)]
@@ -32,7 +33,7 @@ pub struct Diagnose {
     #[arg(long, value_name = "DUR", value_parser = values::duration)]
     pub since: Option<Duration>,
     /// Repeat the diagnosis with this pause until interrupted, such as 5s.
-    #[arg(long, value_name = "DUR", value_parser = values::duration)]
+    #[arg(long, value_name = "DUR", value_parser = values::duration, conflicts_with = "html")]
     pub watch: Option<Duration>,
     /// Look at every key instead of a sample.
     #[arg(long)]
@@ -60,6 +61,8 @@ pub struct Diagnose {
     pub from: Vec<PathBuf>,
     #[command(flatten)]
     pub stored: Stored,
+    #[command(flatten)]
+    pub page: Page,
     #[command(flatten)]
     pub database: Database,
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueHint};
 use clap_complete::ArgValueCandidates;
 
-use super::{Database, Stored, values};
+use super::{Database, Page, Stored, values};
 use crate::cli::completion;
 use crate::commands::verify::{FailOn, Level, Sample};
 
@@ -68,6 +68,8 @@ pub struct Verify {
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
     pub server_binary: Option<PathBuf>,
     #[command(flatten)]
+    pub page: Page,
+    #[command(flatten)]
     pub database: Database,
 }
 
@@ -99,6 +101,8 @@ pub struct Show {
     /// With --keys or --format ndjson: maximum number of keys.
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
+    #[command(flatten)]
+    pub page: Page,
     #[command(flatten)]
     pub database: Database,
 }

@@ -10,7 +10,7 @@ use crate::commands::table::Table;
 use crate::diagnose::Report;
 use crate::introspection::keyspace::{Basis, BigKey, KeyspaceProfile, Prefix};
 use crate::printer::Style;
-use crate::printer::words::{bytes, count, escape, span};
+use crate::printer::words::{bytes, count, escape, escape_line, span};
 use crate::replies::{Client, ClientKind, SlowEntry};
 use crate::rules::Topic;
 
@@ -201,12 +201,12 @@ pub fn prefixes(profile: &KeyspaceProfile, view: &View<'_>) -> Option<String> {
         let types: Vec<&str> = prefix.types.keys().map(String::as_str).collect();
         let of_memory = if total > 0 { prefix.bytes as f64 / total as f64 * 100.0 } else { 0.0 };
         table.row([
-            escaped(&prefix.name),
+            escape_line(&prefix.name),
             count(prefix.keys),
             format!("{:.1}%{}", share * 100.0, sure(profile, share - low, high - share)),
             format!("{} {of_memory:.0}%{}", bytes(prefix.bytes), sure(profile, prefix.bytes_margin, 0.0)),
             format!("{:.0}%", prefix.without_ttl as f64 / prefix.keys.max(1) as f64 * 100.0),
-            escaped(&types.join(" ")),
+            escape_line(&types.join(" ")),
         ]);
     }
     Some(with_more(table.render(view.printer), prefixes.len(), view))
@@ -237,11 +237,11 @@ pub fn largest(profile: &KeyspaceProfile, view: &View<'_>) -> Option<String> {
         && shown.iter().all(|big| (&big.kind, big.bytes, big.length) == (&first.kind, first.bytes, first.length))
     {
         let size = first.bytes.map_or_else(|| "of one size".to_owned(), bytes);
-        let names = format!("{} to {}", escaped(&first.key), escaped(&last.key));
+        let names = format!("{} to {}", escape_line(&first.key), escape_line(&last.key));
         let all = format!(
             "largest keys: {} of type {}, {size} each ({names})",
             count(shown.len() as u64),
-            escaped(&first.kind)
+            escape_line(&first.kind)
         );
         return Some(view.printer.folded(&all));
     }
@@ -249,19 +249,14 @@ pub fn largest(profile: &KeyspaceProfile, view: &View<'_>) -> Option<String> {
         Table::new(&["largest keys", "type", sizes(profile), "length", "ttl"]).numbers(&[2, 3, 4]).cut(&[0]);
     for big in shown {
         table.row([
-            escaped(&big.key),
-            escaped(&big.kind),
+            escape_line(&big.key),
+            escape_line(&big.kind),
             big.bytes.map_or_else(|| "-".to_owned(), bytes),
             big.length.map_or_else(|| "-".to_owned(), count),
             big.ttl_ms.map_or_else(|| "none".to_owned(), |ttl| span(std::time::Duration::from_millis(ttl))),
         ]);
     }
     Some(with_more(table.render(view.printer), profile.largest.len(), view))
-}
-
-/// Names were escaped when they were read; what is left are characters that reorder text.
-fn escaped(text: &str) -> String {
-    escape(text.as_bytes()).replace("\\\\", "\\")
 }
 
 fn with_more(text: String, total: usize, view: &View<'_>) -> String {

@@ -1,7 +1,8 @@
 //! How a report is shown: what the tables and the lists of a screen have to know, and how a line is written.
 
 use super::Sort;
-use crate::printer::words::{escape, width_of};
+pub use crate::printer::words::escape_line;
+use crate::printer::words::width_of;
 use crate::printer::{Choices, Printer};
 
 /// How a report is shown.
@@ -38,11 +39,6 @@ pub fn one_line(text: &str, view: &View<'_>) -> String {
         cut.push(character);
     }
     format!("{} …", cut.trim_end())
-}
-
-/// Foreign text in one line; a backslash stays one.
-pub fn escape_line(text: &str) -> String {
-    escape(text.as_bytes()).replace("\\\\", "\\")
 }
 
 /// A view of texts that are put on a screen later: so many columns, no colour, and lists as long as they are.

@@ -30,6 +30,13 @@ pub async fn run(settings: &Settings, data: &Dataset, context: &Context) -> Resu
         ..Selection::default()
     };
     let (streams, one) = (context.format == Format::Ndjson, settings.key.is_some());
+    if streams && context.page {
+        return Err(Misuse::usage(
+            "with `ndjson`, each key is written as soon as it is read, and none is kept for a page",
+        )
+        .hint(Hint::PageFormats)
+        .into());
+    }
     let (out, limit) = if streams {
         (Out::Stdout(context.printer.clone()), settings.limit.unwrap_or(u64::MAX))
     } else {
@@ -73,7 +80,8 @@ pub async fn run(settings: &Settings, data: &Dataset, context: &Context) -> Resu
     };
     let mut parts = if one { keys.iter().map(|key| in_full(key, context)).collect() } else { listed(&keys, context) };
     parts.push(verdict(&context.printer, Status::Ok, &sentence));
-    Ok(Outcome::new(Status::Ok).field("matched", matched).field("keys", keys).text(parts.join("\n\n")))
+    let outcome = Outcome::new(Status::Ok).field("matched", matched).field("keys", keys).text(parts.join("\n\n"));
+    Ok(outcome.headline(sentence, Some(data.name())))
 }
 
 fn listed(keys: &[Value], context: &Context) -> Vec<String> {

@@ -53,6 +53,7 @@ pub async fn run(
     // The age is a question to the newest good backup of each instance, not to each backup.
     let one_settings = Settings { max_age: None, census: false, ..settings.clone() };
     let mut answer = Answer::new(Status::Ok, "");
+    answer.repository = Some(repository.describe());
     let mut table = Table::new(&["backup", "answer", "what"]);
     let mut backups: Vec<Map<String, Value>> = Vec::with_capacity(due.len());
     let mut counts = BTreeMap::<Status, u64>::new();

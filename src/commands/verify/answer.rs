@@ -27,6 +27,8 @@ pub struct Answer {
     pub cases: Vec<Case>,
     /// Numbers for monitoring.
     pub numbers: Vec<Number>,
+    /// Where the backup is; `None`: it is a file.
+    pub repository: Option<String>,
 }
 
 impl Answer {
@@ -39,6 +41,7 @@ impl Answer {
             fields: Map::new(),
             cases: Vec::new(),
             numbers: Vec::new(),
+            repository: None,
         }
     }
 
@@ -78,7 +81,7 @@ impl Answer {
                 text.join("\n\n")
             }
         };
-        let mut outcome = Outcome::new(self.status).text(text);
+        let mut outcome = Outcome::new(self.status).text(text).headline(self.sentence, self.repository);
         outcome.fields = self.fields;
         outcome
     }

@@ -54,6 +54,7 @@ pub async fn stored(settings: &Settings, backup: &Backup, context: &Context) -> 
     if manifest.stale {
         answer.sentence.push_str("; it was read from a replica that had lost its primary: its data may be old");
     }
+    answer.repository = Some(repository.describe());
     answer.fields.shift_insert(0, "backup_id".to_owned(), manifest.id.to_string().into());
     answer.fields.shift_insert(1, "instance".to_owned(), manifest.instance.clone().into());
     answer.field("age_seconds", age.as_secs());

@@ -211,6 +211,10 @@ pub enum Hint {
     WatchFormats,
     /// A diagnosis can be repeated where there is no terminal.
     RepeatDiagnosis,
+    /// Formats that can be written beside a page.
+    PageFormats,
+    /// A page needs a file of its own.
+    PageFile,
     /// The rules can be looked up.
     LookUpRule,
 }

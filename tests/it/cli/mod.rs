@@ -4,6 +4,7 @@ mod completions;
 mod help;
 mod lock;
 mod output;
+mod pages;
 mod pipes;
 mod readme;
 mod schedule;
