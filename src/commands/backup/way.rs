@@ -145,7 +145,10 @@ async fn forbidden_by_key(chosen: &Chosen) -> Result<ByKey> {
     questions.push(Command::new(expiry).arg(&nobody));
     questions.push(Command::new("DUMP").arg(&nobody));
     let answers = connection.pipeline(&questions).await?;
-    unknown = unknown.or_else(|| unknown_of(&questions[questions.len() - 1..], &answers[answers.len() - 1..]));
+    // Without a key nothing is dumped.
+    if !keys.is_empty() {
+        unknown = unknown.or_else(|| unknown_of(&questions[questions.len() - 1..], &answers[answers.len() - 1..]));
+    }
     // A server with one database may not know SELECT.
     let tried = 1..=keys.len();
     rules.extend(forbidden(&questions[tried.clone()], &answers[tried]));

@@ -47,7 +47,7 @@ pub enum Hint {
     GrantAcl {
         /// Whose it is; `None`: the server has not said.
         user: Option<String>,
-        /// `+psync`
+        /// One rule or several, as they are typed: `+psync +replconf`.
         rules: String,
     },
     /// The same for all that a backup lacks, by each way that the data could be read: `ops +psync +replconf`.

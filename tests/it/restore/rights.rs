@@ -37,6 +37,8 @@ fn a_user_who_may_do_almost_nothing_is_told_all_that_is_missing_in_one_line() {
         for more in ["", "+acl|whoami +acl|getuser"] {
             for method in ["auto", "restore", "commands"] {
                 target.ok(&["FLUSHALL"]);
+                // A user who is granted the right to list libraries would meet the one of the method before; 6.2 knows none.
+                target.cli(&["FUNCTION", "FLUSH"]);
                 let url = as_user(&target, &format!("resetkeys resetchannels -@all +info +select {more}"));
                 let asked = |more: &[&str]| {
                     let line = [&["--accept-loss", "--method", method][..], more].concat();
