@@ -97,7 +97,7 @@ async fn by_key(chosen: &Chosen, why: &str, replication: NoReplication) -> Resul
         // A few keys were tried; one that does not match is the end of a run.
         Some(patterns) => Way::Open {
             method: "scan",
-            status: Status::Unknown,
+            status: Status::Warning,
             line: format!(
                 "{line}; the user `{}` may read only keys that match `{patterns}`: whether all keys do was tried with a few of them only",
                 user(chosen)
