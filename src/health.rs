@@ -14,7 +14,9 @@ use serde::Serialize;
 
 pub(crate) use judge::{SLOW, judge};
 
-use crate::connection::{Address, AuthenticationFault, ConnectError, ConnectFault, Node, Phase, Retry, ServerError};
+use crate::connection::{
+    Address, AuthenticationFault, CommandFault, ConnectError, ConnectFault, Node, Phase, Retry, ServerError,
+};
 use crate::explain::Status;
 use crate::introspection::{LeftBehind, Mode, NodeRole, Record, SentinelMet, ServerFacts};
 use crate::replies::Info;
@@ -124,7 +126,7 @@ pub async fn check(node: &Node, level: Level, restores: Option<&Path>) -> Result
     let (ping, info) = (answers.next(), answers.next());
     let info = match info {
         Some(Ok(text)) => Info::from_bytes(&text),
-        Some(Err(error)) => return Ok(down("no_info", error.to_string(), Some(rtt))),
+        Some(Err(error)) => return Ok(without_info(&error, &node, level, rtt)),
         None => Info::default(),
     };
     if info.is_empty() {
@@ -234,6 +236,21 @@ impl Health {
         }
         self.health = if level == Level::Live { State::Degraded } else { State::Down };
     }
+}
+
+/// Health of a server that answers and does not say how it is. Who lacks the right to ask is told how it is granted.
+fn without_info(error: &ServerError, node: &Node, level: Level, rtt: Duration) -> Health {
+    let fault = error.fault("INFO");
+    let CommandFault::NoPermission { rule, .. } = &fault else { return down("no_info", error.to_string(), Some(rtt)) };
+    let grant =
+        node.user().map(|user| format!("; `ACL SETUSER {user} {rule}`, run by an admin user, grants the permission"));
+    let text = format!("`INFO` failed: {fault}{}", grant.unwrap_or_default());
+    let mut health = down("no_info", text, Some(rtt));
+    // It answers a PING.
+    if level == Level::Live {
+        health.health = State::Degraded;
+    }
+    health
 }
 
 fn down(code: &'static str, text: String, rtt: Option<Duration>) -> Health {

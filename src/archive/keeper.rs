@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::spool::{self, Complete, Head, Spool};
 use super::{ArchiveError, sealing};
 use crate::blocking;
 use crate::repository::segment::Previous;
-use crate::repository::{Archiver, Repository, RepositoryError};
+use crate::repository::{Archiver, LastMark, Repository, RepositoryError};
 
 /// How often it is looked whether a sign is due.
 const SIGN_PERIOD: Duration = Duration::from_secs(5);
@@ -45,6 +45,8 @@ pub struct Keeper {
     pub head: Option<Head>,
     /// Bytes of complete files that wait.
     pub waiting: Arc<AtomicU64>,
+    /// The newest mark that was seen.
+    pub last_mark: watch::Receiver<Option<LastMark>>,
     /// Set when whoever waits for the store is to give up: what is left stays in the spool.
     pub give_up: CancellationToken,
     /// When the last sign was given.
@@ -84,6 +86,11 @@ impl Keeper {
             }
         }
         let ended = Archiver { ended: true, ..self.sign() };
+        if let Some(LastMark { mark, .. }) = &ended.last_mark
+            && kept.to == Some(mark.offset)
+        {
+            kept.last_mark_us = kept.last_mark_us.max(Some(mark.time_us));
+        }
         if let Err(error) = self.repository.write_archiver(&self.instance, self.shard, &ended).await {
             tracing::debug!("the end of the archiver cannot be noted: {error}");
         }
@@ -91,7 +98,8 @@ impl Keeper {
     }
 
     fn sign(&self) -> Archiver {
-        Archiver::own(&self.spool.token, self.repository.now())
+        let last_mark = self.last_mark.borrow().clone();
+        Archiver { last_mark, ..Archiver::own(&self.spool.token, self.repository.now()) }
     }
 
     /// `false`: given up, the file stays.

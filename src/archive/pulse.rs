@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
 
-use crate::connection::{Command, CommandError, CommandFault, Connection, Node, Retry};
+use crate::connection::{Command, CommandError, CommandFault, Connection, Node, Retry, ServerError};
 use crate::replies::{Info, Reply};
 use crate::repository::segment::Mark;
 
@@ -48,7 +48,16 @@ fn questions() -> [Command; 5] {
 /// # Errors
 /// The server does not answer, or not all of it.
 pub async fn look(connection: &mut Connection) -> Result<Pulse, CommandError> {
-    let answers = connection.pipeline(&questions()).await?;
+    let questions = questions();
+    let answers = connection.pipeline(&questions).await?;
+    // EXEC tells only that a command before it was refused, and not which.
+    let refused = |(question, answer): (&Command, &Result<Reply, ServerError>)| {
+        let name = question.name();
+        Some((answer.as_ref().err()?.fault(&name), name))
+    };
+    if let Some(error) = all_refused(questions.iter().zip(&answers).filter_map(refused)) {
+        return Err(error);
+    }
     let wrong = |fault| CommandError { command: "EXEC".to_owned(), fault };
     let reply = match answers.into_iter().next_back() {
         Some(Ok(reply)) => reply,
@@ -58,6 +67,23 @@ pub async fn look(connection: &mut Connection) -> Result<Pulse, CommandError> {
     pulse(&reply).ok_or_else(|| {
         wrong(CommandFault::Protocol { reason: "its clock and its offset are not in the answer".to_owned() })
     })
+}
+
+/// What was refused: the first error; of several that want a permission, all of those in one.
+fn all_refused(refused: impl Iterator<Item = (CommandFault, String)>) -> Option<CommandError> {
+    // That EXEC is aborted follows from the others.
+    let mut refused = refused.filter(|(_, name)| name != "EXEC");
+    let (fault, command) = refused.next()?;
+    let CommandFault::NoPermission { rule: first, text } = fault else { return Some(CommandError { command, fault }) };
+    let mut rules = vec![first];
+    for (fault, _) in refused {
+        if let CommandFault::NoPermission { rule, .. } = fault
+            && !rules.contains(&rule)
+        {
+            rules.push(rule);
+        }
+    }
+    Some(CommandError { command, fault: CommandFault::NoPermission { rule: rules.join(" "), text } })
 }
 
 fn pulse(reply: &Reply) -> Option<Pulse> {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use chrono::DateTime;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +21,7 @@ use crate::capture::source::SourceError;
 use crate::connection::ConnectFault;
 use crate::connection::replication::{Beginning, Position, ReplicationError};
 use crate::progress::Voice;
+use crate::repository::LastMark;
 use crate::repository::Repository;
 use crate::repository::segment::Gap;
 
@@ -131,6 +132,8 @@ struct Archiver<'a> {
     work: Option<mpsc::Sender<spool::Complete>>,
     keeper: JoinHandle<Result<Kept, ArchiveError>>,
     waiting: Arc<AtomicU64>,
+    /// The newest mark: where no stream comes behind it, the sign of the archiver carries it into the repository.
+    last_mark: watch::Sender<Option<LastMark>>,
     give_up: CancellationToken,
     report: Report,
 }
@@ -152,6 +155,7 @@ impl<'a> Archiver<'a> {
         let waiting = Arc::new(AtomicU64::new(waiting));
         let (work, works) = mpsc::channel(FILES_AHEAD);
         let give_up = CancellationToken::new();
+        let (last_mark, seen) = watch::channel(None);
         let keeper = Keeper {
             repository: repository.clone(),
             instance: options.instance.clone(),
@@ -159,6 +163,7 @@ impl<'a> Archiver<'a> {
             spool: spool.clone(),
             head,
             waiting: waiting.clone(),
+            last_mark: seen,
             give_up: give_up.clone(),
             signed_at: Some(repository.now()),
             stop: stop.clone(),
@@ -175,6 +180,7 @@ impl<'a> Archiver<'a> {
             work: Some(work),
             keeper,
             waiting,
+            last_mark,
             give_up,
             report: Report::default(),
         };
@@ -361,7 +367,11 @@ impl<'a> Archiver<'a> {
         if self.report.replid != pulse.replid {
             return Ok(());
         }
-        self.with_writer(move |writer| writer.mark(mark)).await
+        let newest = self.with_writer(move |writer| writer.mark(mark).map(|()| writer.newest_mark())).await?;
+        if let Some(mark) = newest {
+            self.last_mark.send_replace(Some(LastMark { replid: pulse.replid.clone(), mark }));
+        }
+        Ok(())
     }
 
     async fn tick(&mut self) -> std::io::Result<()> {

@@ -75,6 +75,7 @@ pub fn seal(folder: &Path, spooled: &Spooled, head: Option<&Head>) -> Result<Sea
         database: spooled.database,
         database_behind: scanner.database(),
         marks,
+        newest_marks: true,
         commands: counts.by_name().clone(),
         events,
         events_left_out,

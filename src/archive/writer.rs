@@ -42,6 +42,8 @@ pub struct Writer {
     /// Marks ahead of what was read.
     ahead: VecDeque<Mark>,
     last_mark: Option<Mark>,
+    /// The newest mark at the offset of the last one, which is written once the offset moves or the file ends: up to it nothing was written.
+    held: Option<Mark>,
     is_synced: bool,
 }
 
@@ -71,6 +73,7 @@ impl Writer {
             has_writes: false,
             ahead: VecDeque::new(),
             last_mark: None,
+            held: None,
             is_synced: true,
             spooled,
         })
@@ -150,6 +153,7 @@ impl Writer {
     /// Goes on in a new file behind the last safe place.
     fn roll(&mut self) -> io::Result<Complete> {
         self.take_marks()?;
+        self.write_held()?;
         self.file.sync_data()?;
         let mut next = Self::begin(&self.folder, &self.safe(), self.database, None)?;
         std::mem::swap(&mut next.ahead, &mut self.ahead);
@@ -178,12 +182,37 @@ impl Writer {
             let is_news = self
                 .last_mark
                 .is_none_or(|last| last.offset != mark.offset || (mark.time_us - last.time_us).abs() >= MARKS_APART_US);
-            if mark.offset >= self.spooled.from && is_news {
-                writeln!(self.marks_file, "{} {}", mark.offset, mark.time_us)?;
-                self.last_mark = Some(mark);
+            if mark.offset < self.spooled.from {
+                continue;
             }
+            if !is_news {
+                self.held = Some(mark);
+                continue;
+            }
+            if self.last_mark.is_some_and(|last| last.offset != mark.offset) {
+                self.write_held()?;
+            }
+            self.write_mark(mark)?;
         }
         Ok(())
+    }
+
+    fn write_mark(&mut self, mark: Mark) -> io::Result<()> {
+        writeln!(self.marks_file, "{} {}", mark.offset, mark.time_us)?;
+        (self.last_mark, self.held) = (Some(mark), None);
+        Ok(())
+    }
+
+    fn write_held(&mut self) -> io::Result<()> {
+        match self.held {
+            Some(mark) => self.write_mark(mark),
+            None => Ok(()),
+        }
+    }
+
+    /// The newest mark that belongs to what was read, whether it stands in the file or not.
+    pub fn newest_mark(&self) -> Option<Mark> {
+        self.held.or(self.last_mark)
     }
 
     /// Has the disk keep what was written.

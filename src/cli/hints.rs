@@ -51,7 +51,13 @@ pub fn words(hint: &Hint) -> String {
             "`INFO persistence` shows whether the server is saving, and the server's log why the save does not end; `--timeout \
              5m` waits up to five hours (60 times the timeout)"
         }
-        Hint::GrantAcl(rule) => return format!("`ACL SETUSER {rule}`, run by an admin user, grants the permission"),
+        Hint::GrantAcl { user: Some(user), rules } => {
+            return format!("`ACL SETUSER {user} {rules}`, run by an admin user, grants the permission");
+        }
+        // No line with a placeholder: typed as it stands it would make a new user.
+        Hint::GrantAcl { user: None, rules } => {
+            return format!("an admin user can grant the ACL rule `{rules}` to the user of this connection");
+        }
         Hint::GrantBackup { replication, by_key } => return grant_backup(replication.as_deref(), by_key.as_deref()),
 
         Hint::ReadByKey => "`--source scan` reads the server key by key (the data is then not from a single moment)",
@@ -345,7 +351,8 @@ mod tests {
         let hint = "check that the server runs and listens on this port; for another server: `--instance URL` (for a restore `--target-instance URL`)";
         assert_eq!(shown(refused), ("connection_refused", None, hint.into()));
         let fault = CommandFault::NoPermission { rule: "+psync".into(), text: String::new() };
-        let hint = "`ACL SETUSER <user> +psync`, run by an admin user, grants the permission";
+        // Nothing that can be typed for another user.
+        let hint = "an admin user can grant the ACL rule `+psync` to the user of this connection";
         assert_eq!(shown(CommandError { command: "PSYNC".into(), fault }), ("permission_denied", None, hint.into()));
     }
 

@@ -1,29 +1,32 @@
 //! `redis-ops archive`: follows an instance into the repository, and says what the archive holds.
 
+mod times;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
+use self::times::Times;
 use super::table::{Table, verdict};
-use super::which::{Place, Server};
+use super::which::Place;
 use super::{Context, Outcome};
 use crate::archive::{self, Options, Report};
 use crate::capture::source::Wanted;
+use crate::connection::Node;
 use crate::explain::{Context as _, Hint, Misuse, Result, Status};
 use crate::moment::{self, MomentError, Window};
 use crate::operations;
 use crate::printer::words;
 use crate::repository::segment::{Event, time_of as time_of_command};
 use crate::repository::{Archiver, NamedPoint};
-use crate::times;
 
 /// Complete settings of `archive`.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The instance, by its name in the repository.
-    pub server: Server,
+    /// The instance's name in the repository.
+    pub instance: String,
     /// Where the archive is.
     pub place: Place,
     /// What is to be done.
@@ -39,13 +42,26 @@ pub enum Action {
     Status,
     /// Lists what people go back before.
     Log,
-    /// Names the moment that is now.
-    Mark(String),
+    /// Names the moment that is now on this server.
+    Mark { name: String, node: Box<Node> },
+}
+
+impl Settings {
+    /// The server that is talked to; `None`: the repository alone is read.
+    pub fn node(&self) -> Option<&Node> {
+        match &self.action {
+            Action::Follow(follow) => Some(&follow.node),
+            Action::Mark { node, .. } => Some(node),
+            Action::Status | Action::Log => None,
+        }
+    }
 }
 
 /// How an instance is followed.
 #[derive(Debug, Clone)]
 pub struct Follow {
+    /// The server, or one that knows it.
+    pub node: Node,
     /// Which node is followed.
     pub wanted: Wanted,
     /// For how long; `None`: until a signal comes.
@@ -72,15 +88,15 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
         Action::Follow(follow) => run_archiver(settings, follow, context).await,
         Action::Status => context.interruptible(status(settings, context)).await,
         Action::Log => context.interruptible(log(settings, context)).await,
-        Action::Mark(name) => context.interruptible(mark(settings, name, context)).await,
+        Action::Mark { name, node } => context.interruptible(mark(settings, (name, node), context)).await,
     }
 }
 
 async fn run_archiver(settings: &Settings, follow: &Follow, context: &Context) -> Result<Outcome> {
     let repository = settings.place.open().await?;
     let options = Options {
-        instance: settings.server.instance.clone(),
-        node: settings.server.node.clone(),
+        instance: settings.instance.clone(),
+        node: follow.node.clone(),
         wanted: follow.wanted,
         stop_after: follow.stop_after,
         state: follow.state.clone(),
@@ -89,11 +105,11 @@ async fn run_archiver(settings: &Settings, follow: &Follow, context: &Context) -
         idle: archive::IDLE,
         spool_limit: follow.spool_limit,
     };
-    context.printer.say(&format!("following {} into {}", settings.server.node, repository.describe()));
+    context.printer.say(&format!("following {} into {}", follow.node, repository.describe()));
     let followed = operations::follow(&options, &repository, &context.printer, &context.cancel).await;
-    let (report, bases) = followed.with_context(|| format!("cannot follow {}", settings.server.node))?;
+    let (report, bases) = followed.with_context(|| format!("cannot follow {}", follow.node))?;
     // What is archived leads nowhere without a backup before it: that is said by what the repository holds, and not by what was done.
-    let latest = moment::choose(&repository, &settings.server.instance, &moment::Wanted::Latest).await;
+    let latest = moment::choose(&repository, &settings.instance, &moment::Wanted::Latest).await;
     let leads_nowhere = match latest {
         Err(error @ MomentError::NothingAfter { .. }) => Some(error),
         _ => None,
@@ -101,7 +117,7 @@ async fn run_archiver(settings: &Settings, follow: &Follow, context: &Context) -
     let lacks_backup = matches!(leads_nowhere, Some(MomentError::NothingAfter { newest: None, .. }));
     let status = if report.gaps.is_empty() && !lacks_backup { Status::Ok } else { Status::Warning };
     Ok(Outcome::new(status)
-        .field("instance", &settings.server.instance)
+        .field("instance", &settings.instance)
         .field("archive", &report)
         .field("bases", bases)
         .text(text_of(&report, leads_nowhere.as_ref(), status, context)))
@@ -130,17 +146,17 @@ fn text_of(report: &Report, leads_nowhere: Option<&MomentError>, status: Status,
             let reached = report.to.map_or_else(String::new, |to| format!("archived up to offset {to}; "));
             format!("{reached}{}", leads_nowhere.map(ToString::to_string).unwrap_or_default())
         }
-        (Some(time), 0) => format!("recoverable up to {}", times::text(time)),
+        (Some(time), 0) => format!("recoverable up to {}", crate::times::text(time)),
         (None, 0) => "nothing was archived".to_owned(),
     };
     format!("{}\n{}", table.render(&context.printer), verdict(&context.printer, status, &sentence))
 }
 
 /// Names the moment that is now.
-async fn mark(settings: &Settings, name: &str, context: &Context) -> Result<Outcome> {
+async fn mark(settings: &Settings, (name, node): (&str, &Node), context: &Context) -> Result<Outcome> {
     let repository = settings.place.open().await?;
-    let instance = &settings.server.instance;
-    let (replid, mark) = archive::point(&settings.server.node).await?;
+    let instance = &settings.instance;
+    let (replid, mark) = archive::point(node).await?;
     let at = DateTime::from_timestamp_micros(mark.time_us).unwrap_or(context.now);
     let point = NamedPoint { name: name.to_owned(), replid, offset: mark.offset, at };
     // A mark is set before something that may go wrong: that nobody archives must be heard now, and not when it has.
@@ -181,13 +197,13 @@ fn heard(archiver: &Archiver, now: DateTime<Utc>) -> String {
 }
 
 fn time_of(time_us: Option<i64>) -> Option<String> {
-    time_us.and_then(DateTime::from_timestamp_micros).map(times::text)
+    time_us.and_then(DateTime::from_timestamp_micros).map(crate::times::text)
 }
 
 /// Says what can be restored.
 async fn status(settings: &Settings, context: &Context) -> Result<Outcome> {
     let repository = settings.place.open().await?;
-    let instance = &settings.server.instance;
+    let instance = &settings.instance;
     let archiver = repository.archiver(instance, SHARD).await?;
     let at_work = archiver.as_ref().filter(|one| one.is_at_work(repository.now()));
     let held = match (moment::held(&repository, instance).await, at_work) {
@@ -241,9 +257,13 @@ async fn status(settings: &Settings, context: &Context) -> Result<Outcome> {
         ]);
         match &window.base {
             Some(base) => {
-                let span = format!("{} to {}", times::text(base.at), or_at(&ends, window.to.to));
+                let span = format!("{} to {}", crate::times::text(base.at), or_at(&ends, window.to.to));
                 table.row(["recoverable", &format!("{span}, from the backup {} on", base.name)]);
-                spans.push(span);
+                let times = Times::of(window);
+                for (name, row) in times.iter().flat_map(Times::rows) {
+                    table.row([name, &row]);
+                }
+                spans.push(span + &times.map(|times| times.exception()).unwrap_or_default());
             }
             None => {
                 table.row(["recoverable", "none of it: no backup lies between these offsets"]);
@@ -257,9 +277,11 @@ async fn status(settings: &Settings, context: &Context) -> Result<Outcome> {
             "to_offset": window.to.to,
             "raw_bytes": window.raw_bytes,
             "segments": window.segments,
-            "recoverable_from": window.base.as_ref().map(|base| times::text(base.at)),
+            "recoverable_from": window.base.as_ref().map(|base| crate::times::text(base.at)),
             "recoverable_from_offset": window.base.as_ref().map(|base| base.offset),
             "first_base": window.base.as_ref().map(|base| &base.name),
+            "times": Times::of(window).map(|times| times.json()).unwrap_or_default(),
+            "offsets_only": window.silences.iter().map(|silence| silence.shown()).collect::<Vec<_>>(),
         }));
         before = Some(window);
     }
@@ -277,7 +299,7 @@ async fn status(settings: &Settings, context: &Context) -> Result<Outcome> {
                 "process {} on {}, {state}{heard} ({})",
                 archiver.pid,
                 archiver.host,
-                times::text(archiver.seen_at)
+                crate::times::text(archiver.seen_at)
             ),
         ]);
         if !is_at_work {
@@ -318,7 +340,7 @@ fn in_json_of(archiver: &Archiver, now: DateTime<Utc>) -> Value {
         "token": archiver.token,
         "host": archiver.host,
         "pid": archiver.pid,
-        "seen_at": times::text(archiver.seen_at),
+        "seen_at": crate::times::text(archiver.seen_at),
         "ended": archiver.ended,
         "at_work": archiver.is_at_work(now),
     })
@@ -327,7 +349,7 @@ fn in_json_of(archiver: &Archiver, now: DateTime<Utc>) -> Value {
 /// Lists what people go back before.
 async fn log(settings: &Settings, context: &Context) -> Result<Outcome> {
     let repository = settings.place.open().await?;
-    let held = moment::held(&repository, &settings.server.instance).await?;
+    let held = moment::held(&repository, &settings.instance).await?;
     for (key, why) in &held.damaged {
         context.printer.say(&format!("warning: what {key} holds is not listed: {why}"));
     }
@@ -366,7 +388,7 @@ async fn log(settings: &Settings, context: &Context) -> Result<Outcome> {
     let status = if held.damaged.is_empty() { Status::Ok } else { Status::Warning };
     let text = format!("{}\n{}", table.render(&context.printer), verdict(&context.printer, status, &count));
     Ok(Outcome::new(status)
-        .field("instance", &settings.server.instance)
+        .field("instance", &settings.instance)
         .field("events", events)
         .field("events_left_out", left_out)
         .text(text))

@@ -298,8 +298,7 @@ async fn backed_up(
         (report, _) => report.map_err(Failed::from),
     };
     let what = format!("back up {}", server.node);
-    let outcome = shown_and_pruned(report, &what, others, settings, &server.instance, repository, context).await;
-    outcome.map_err(|fault| rights::of_user(fault, &server.node))
+    shown_and_pruned(report, &what, others, settings, &server.instance, repository, context).await
 }
 
 /// Shows what came of a backup, and prunes behind one that was published.

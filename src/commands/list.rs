@@ -166,12 +166,14 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     Ok(outcome.headline(sentence, Some(place)))
 }
 
-/// Whether a backup can be taken for a good one; `None`: it is no published backup, or nobody can tell.
+/// Whether a backup can be taken for a good one; `None`: it is still being made, or is none of ours.
 fn is_good(listed: &Listed) -> Option<bool> {
     match &listed.status {
         ListedStatus::Published(_) => Some(!listed.is_damaged()),
         ListedStatus::Unreadable(_) => Some(false),
         ListedStatus::Newer(_) | ListedStatus::Archived(_) | ListedStatus::AccessDenied(_) => Some(true),
+        // What was begun and never finished is no backup.
+        ListedStatus::Left(left) if !left.is_foreign() => Some(false),
         ListedStatus::Running(_) | ListedStatus::Left(_) => None,
     }
 }
@@ -202,7 +204,7 @@ struct Listing {
     unreadable: u64,
     /// Published, with findings in the structure.
     unsound: u64,
-    /// Published, and the last verification found damage.
+    /// Published, and known to be damaged: by the last verification, or since an object is missing.
     damaged: u64,
     /// What ages are reckoned by.
     now: DateTime<Utc>,
@@ -227,8 +229,7 @@ impl Listing {
             None => self.unreadable += 1,
         }
         self.unsound += u64::from(listed.manifest().is_some_and(|manifest| !manifest.is_sound()));
-        let has_failed = || listed.verified.as_ref().is_some_and(|receipt| receipt.text("status") == Some("failed"));
-        self.damaged += u64::from(listed.manifest().is_some() && has_failed());
+        self.damaged += u64::from(listed.is_damaged());
     }
 
     /// The verdict. `lost` names the instances of which nothing good is there.
@@ -313,6 +314,7 @@ fn as_json(listed: &Listed, now: DateTime<Utc>) -> Value {
         "type": manifest.map(|manifest| &manifest.kind),
         "purpose": manifest.map(|manifest| manifest.purpose),
         "status": status,
+        "damaged": manifest.map(|_| listed.is_damaged()),
         "reason": reason,
         "structure": manifest.map(|manifest| manifest.structure.state),
         "findings": manifest.map(|manifest| manifest.findings.len()),

@@ -43,6 +43,7 @@ pub mod telling;
 pub mod turns;
 pub mod which;
 pub mod whole_file;
+mod whose;
 
 use std::future::Future;
 
@@ -155,6 +156,10 @@ impl Command {
 
 /// Runs a command.
 pub async fn run(command: &Command, context: &Context) -> Result<Outcome> {
+    whose::named(carry_out(command, context).await, command)
+}
+
+async fn carry_out(command: &Command, context: &Context) -> Result<Outcome> {
     match command {
         Command::Archive(settings) => archive::run(settings, context).await,
         Command::Backup(settings) => backup::run(settings, context).await,

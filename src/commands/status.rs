@@ -46,7 +46,8 @@ pub struct Settings {
 }
 
 /// Looks, and says what is wrong: a last good backup that is too old or missing, or damage in all of them, is exit 2; one that was not
-/// verified for too long, or that its schedule names and nobody has taken, exit 1.
+/// verified for too long, or that its schedule names and nobody has taken, or was only ever begun, exit 1; manifests that cannot be read
+/// just now, and nothing else, exit 3.
 ///
 /// # Errors
 /// The repository cannot be asked; the schedule of the settings is none.
@@ -113,8 +114,33 @@ fn is_backed_up(found: &Condition, settings: &Settings) -> bool {
 
 /// That all backups of an instance are damaged, in words; `None`: one may be good.
 fn lost(found: &Condition) -> Option<String> {
-    let newest = found.doubtful.as_ref().filter(|_| found.all_damaged)?;
-    Some(format!("the newest backup, {}, is damaged; no good backup exists", newest.id))
+    if !found.all_damaged {
+        return None;
+    }
+    Some(match &found.doubtful {
+        Some(newest) => format!("the newest backup, {}, is damaged; no good backup exists", newest.id),
+        None => format!(
+            "{} {}; no good backup exists",
+            words::counted(found.broken, "manifest"),
+            if found.broken == 1 { "is damaged or is not its own" } else { "are damaged or are not their own" }
+        ),
+    })
+}
+
+/// That nothing of an instance can be taken for a backup, in words, and what that is worth; `None`: something can, or it has nothing at all.
+fn without_backup(found: &Condition) -> Option<(Status, String)> {
+    if let Some(why) = lost(found) {
+        return Some((Status::Failed, why));
+    }
+    if found.backups > 0 {
+        return None;
+    }
+    if found.unreadable > 0 {
+        let manifests = words::counted(found.unreadable, "manifest");
+        return Some((Status::Unknown, format!("{manifests} cannot be read: whether a good backup exists is unknown")));
+    }
+    let is_begun = found.left > 0 && found.running.is_empty();
+    is_begun.then(|| (Status::Warning, "no backup was ever finished".to_owned()))
 }
 
 /// An instance, and what is wrong with its backups.
@@ -159,9 +185,9 @@ impl<'a> Judged<'a> {
         }
         // Without a limit as well: what cannot be restored is no backup.
         if max_age.is_none()
-            && let Some(why) = lost(found)
+            && let Some((status, why)) = without_backup(found)
         {
-            say(Status::Failed, why);
+            say(status, why);
         }
         let max_unverified = settings.max_unverified.filter(|_| is_backed_up);
         match too_old(max_unverified, found.last_verified.as_ref().map(|proof| proof.at)) {

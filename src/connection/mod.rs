@@ -112,6 +112,13 @@ pub struct Node {
 }
 
 impl Node {
+    /// The user of our connections; `None`: the server takes it from our certificate, or may do so.
+    pub fn user(&self) -> Option<&str> {
+        let has_certificate = self.tls.as_ref().is_some_and(|tls| tls.certificate.is_some());
+        let unnamed = (!has_certificate || self.credentials.password.is_some()).then_some("default");
+        self.credentials.username.as_deref().or(unnamed)
+    }
+
     /// A server at an address, named after it: no credentials, no TLS, database 0, 5 seconds, three attempts.
     pub fn new(address: Address) -> Self {
         Self {

@@ -98,9 +98,18 @@ impl Report {
         }
     }
 
+    /// Why no key could be looked at, where all that was asked is about keys.
+    pub(super) fn keys_denied(&self) -> Option<&str> {
+        match &self.snapshot.keyspace {
+            Part::Denied(why) if self.topics.iter().all(|topic| topic.looks_at_keys()) => Some(why),
+            _ => None,
+        }
+    }
+
     /// Whether an all-clear has something to rest on.
     fn is_enough(&self) -> bool {
-        self.text.as_ref().is_none_or(|text| !text.mostly_dark && text.not_looked_at.len() < self.topics.len())
+        self.keys_denied().is_none()
+            && self.text.as_ref().is_none_or(|text| !text.mostly_dark && text.not_looked_at.len() < self.topics.len())
     }
 }
 

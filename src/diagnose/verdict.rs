@@ -40,6 +40,9 @@ pub fn sentence_with(report: &Report, show: &dyn Fn(&str, &Value) -> String) -> 
             if let Some(text) = report.text.as_ref().filter(|_| report.status() == Status::Unknown) {
                 return not_enough(text);
             }
+            if let Some(why) = report.keys_denied() {
+                return format!("could not tell: {why}");
+            }
             // Nobody expects a server to tell its log: those rules are not counted below the tables either.
             let skipped = judgement.skipped.iter().filter(|skipped| skipped.reason != NO_LOG).count();
             let passed = judgement.passed.len();

@@ -11,7 +11,7 @@ use super::ours::Ours;
 use super::part::Part;
 use super::question::{Answers, Question, ReadOnly};
 use super::topology::ServerFacts;
-use crate::connection::ServerError;
+use crate::connection::{CommandError, ServerError};
 use crate::explain::{Context as _, Failure, Fault, Result};
 use crate::replies::{Info, Reply};
 
@@ -143,8 +143,8 @@ impl<'a> Gate<'a> {
                 if info.is_empty() { Err(no_info()) } else { Ok(info) }
             }
             Reply::Error(message) => {
-                let code = ServerError::parse(&message).fault("INFO").code();
-                Err(Failure::new(code, format!("the server refused INFO: {message}")).into())
+                let fault = ServerError::parse(&message).fault("INFO");
+                Err(Fault::from(CommandError { command: "INFO".to_owned(), fault }).context("the server refused INFO"))
             }
             _ => Err(no_info()),
         }

@@ -2,6 +2,7 @@
 
 use chrono::DateTime;
 
+use super::silence::silences;
 use super::stretch::{Find, Found, find};
 use super::{Moment, MomentError, SHARD, Wanted};
 use crate::connection::replication::Position;
@@ -223,7 +224,11 @@ impl Search<'_> {
                     });
                 }
                 [] => return self.at_mark(base, &indexes, *last).await,
-                [one] => return self.at_mark(base, &indexes, marks[*one]).await,
+                [one] => {
+                    let silence = silences(&indexes).into_iter().find(|silence| silence.before == marks[*one]);
+                    let moment = self.at_mark(base, &indexes, marks[*one]).await?;
+                    return Ok(Moment { silence, ..moment });
+                }
                 several => {
                     let places = several.iter().take(NAMED).map(|at| format!("offset {}", marks[*at].offset));
                     return Err(MomentError::Ambiguous {
@@ -316,7 +321,16 @@ impl Search<'_> {
             true => indexes[..n_segments].to_vec(),
             false => Vec::new(),
         };
-        Ok(Moment { base: base.manifest.clone(), from: base.at.clone(), at, path, not_before, not_after, end })
+        Ok(Moment {
+            base: base.manifest.clone(),
+            from: base.at.clone(),
+            at,
+            path,
+            not_before,
+            not_after,
+            end,
+            silence: None,
+        })
     }
 }
 

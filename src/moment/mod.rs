@@ -10,6 +10,7 @@ mod build;
 mod choose;
 mod error;
 mod needed;
+mod silence;
 mod stretch;
 mod windows;
 
@@ -24,6 +25,7 @@ pub use build::build;
 pub use choose::choose;
 pub use error::MomentError;
 pub use needed::needed;
+pub use silence::{ShownSilence, Silence};
 pub use stretch::{Checked, check};
 pub use windows::{Window, held};
 
@@ -74,6 +76,8 @@ pub struct Moment {
     pub not_after: Option<Mark>,
     /// The last offset that the archive reaches from there.
     pub end: u64,
+    /// A time was asked for that lies in this silence: what was written from its first mark up to the time is not part of the moment.
+    pub silence: Option<Silence>,
 }
 
 /// What is shown of a moment.
@@ -99,6 +103,8 @@ pub struct Shown {
     pub segments: u64,
     /// Bytes of stream behind the moment that the archive has: what was written there is not restored.
     pub lost_bytes: u64,
+    /// A time was asked for between these two marks, where only offsets can be chosen.
+    pub offsets_only: Option<ShownSilence>,
 }
 
 impl Moment {
@@ -115,6 +121,7 @@ impl Moment {
             stream_bytes: self.at.offset - self.from.offset,
             segments: self.path.len() as u64,
             lost_bytes: self.end.saturating_sub(self.at.offset),
+            offsets_only: self.silence.map(|silence| silence.shown()),
         }
     }
 }

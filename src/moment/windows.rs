@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use super::choose::bases;
+use super::silence::{Silence, silences};
 use super::{MomentError, SHARD};
 use crate::repository::manifest::Manifest;
 use crate::repository::segment::Index;
@@ -23,6 +24,8 @@ pub struct Window {
     pub segments: u64,
     /// The first backup that lies in it: moments from there on can be restored. `None`: none of it can be.
     pub base: Option<FirstBase>,
+    /// Where only offsets can be chosen, from that backup on, oldest first.
+    pub silences: Vec<Silence>,
     /// Histories, with the offsets between which they belong to it.
     parts: Vec<(String, u64, u64)>,
 }
@@ -83,6 +86,13 @@ pub async fn held(repository: &Repository, instance: &str) -> Result<Held, Momen
             window.base = Some(FirstBase { name: name_of(&base.manifest), offset, at: taken(&base.manifest) });
         }
     }
+    for window in &mut windows {
+        let Some(base) = &window.base else { continue };
+        let is_in_it =
+            |index: &&Index| window.parts.iter().any(|(of, from, _)| *of == index.replid && *from == index.from);
+        window.silences = silences(indexes.iter().filter(is_in_it));
+        window.silences.retain(|silence| silence.after.offset > base.offset);
+    }
     Ok(Held { indexes, damaged, windows })
 }
 
@@ -119,6 +129,7 @@ fn joined(indexes: &[Index]) -> Vec<Window> {
                 raw_bytes: index.to - index.from,
                 segments: 1,
                 base: None,
+                silences: Vec::new(),
                 parts: vec![part],
             }),
         }

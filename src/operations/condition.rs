@@ -33,13 +33,15 @@ pub struct Condition {
     pub backups: u64,
     /// Published backups whose manifest cannot be read.
     pub unreadable: u64,
+    /// Those of them whose manifest is damaged, or is that of another backup. The others cannot be read just now, or by this version.
+    pub broken: u64,
     /// Bytes of all its objects, what failed backups have left among them.
     pub stored_bytes: u64,
     /// The newest backup that is no safety backup, not dated in the future, and is [`State::Sound`].
     pub last_good: Option<Taken>,
     /// The newest of those that are newer and not known to be good.
     pub doubtful: Option<Taken>,
-    /// It has backups, and all of them are known to be damaged.
+    /// It has backups, and all of them are known to be damaged, or their manifests are.
     pub all_damaged: bool,
     /// Why its folder cannot be read, so that nobody knows what is in it.
     pub denied: Option<String>,
@@ -117,6 +119,7 @@ struct Gathered {
     /// Published and readable, the newest first.
     taken: Vec<Taken>,
     unreadable: u64,
+    broken: u64,
     stored_bytes: u64,
     running: Vec<Running>,
     left: u64,
@@ -188,6 +191,7 @@ impl Gathered {
             | ListedStatus::Archived(_)
             | ListedStatus::AccessDenied(_) => {
                 self.unreadable += 1;
+                self.broken += u64::from(matches!(listed.status, ListedStatus::Unreadable(_)));
             }
             ListedStatus::Running(running) => {
                 let by = running.begun.as_ref().map(|begun| &begun.by);

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::error::Doing;
 use super::format::MARKER;
 use super::life::lives;
-use super::segment::{FOOTER, INDEX_LIMIT, Index, SegmentName};
+use super::segment::{FOOTER, INDEX_LIMIT, Index, Mark, SegmentName};
 use super::timeline::Timeline;
 use super::{BegunBy, ProcessMark, Repository, RepositoryError, check_instance};
 use crate::connection::replication::Position;
@@ -53,13 +53,43 @@ pub struct Archiver {
     /// What tells the process from any other; `None` where the system does not say, and from earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) process: Option<ProcessMark>,
+    /// The newest mark that it has seen: where nothing was written since the last segment, no segment holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) last_mark: Option<LastMark>,
+}
+
+/// The newest mark of an archiver.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastMark {
+    /// The history that its offset is of.
+    pub replid: String,
+    /// Offset and clock.
+    pub mark: Mark,
+}
+
+impl LastMark {
+    /// Adds it to the segment that ends there. A segment that ends elsewhere says nothing about its time.
+    fn add_to(&self, index: &mut Index) {
+        let is_newer = index.marks.last().is_none_or(|last| last.time_us < self.mark.time_us);
+        if index.replid == self.replid && index.to == self.mark.offset && is_newer {
+            index.marks.push(self.mark);
+        }
+    }
 }
 
 impl Archiver {
     /// This process, at work, and heard at `now`.
     pub fn own(token: &str, now: DateTime<Utc>) -> Self {
         let BegunBy { host, pid } = BegunBy::own();
-        Self { token: token.to_owned(), host, pid, seen_at: now, ended: false, process: ProcessMark::own() }
+        Self {
+            token: token.to_owned(),
+            host,
+            pid,
+            seen_at: now,
+            ended: false,
+            process: ProcessMark::own(),
+            last_mark: None,
+        }
     }
 
     /// Whether it is at work: it has not ended, its process lives as far as that can be asked from here, and it was heard lately.
@@ -190,7 +220,17 @@ impl Repository {
         names: &[SegmentName],
     ) -> Result<Vec<Index>, RepositoryError> {
         let reading = names.iter().map(|name| self.segment_index(instance, shard, name));
-        futures_util::stream::iter(reading).buffered(INDEXES_AT_ONCE).try_collect().await
+        let mut indexes: Vec<Index> =
+            futures_util::stream::iter(reading).buffered(INDEXES_AT_ONCE).try_collect().await?;
+        if let Some(last) = self.last_mark(instance, shard).await {
+            indexes.iter_mut().for_each(|index| last.add_to(index));
+        }
+        Ok(indexes)
+    }
+
+    /// The newest mark of the archiver. A sign that cannot be read costs the times after the last segment, and nothing else.
+    async fn last_mark(&self, instance: &str, shard: u32) -> Option<LastMark> {
+        self.archiver(instance, shard).await.ok().flatten()?.last_mark
     }
 
     /// As [`Repository::segment_indexes`], with an answer for each: a damaged one does not hide the others.
@@ -201,7 +241,11 @@ impl Repository {
         names: &[SegmentName],
     ) -> Vec<Result<Index, RepositoryError>> {
         let reading = names.iter().map(|name| self.segment_index(instance, shard, name));
-        futures_util::stream::iter(reading).buffered(INDEXES_AT_ONCE).collect().await
+        let mut indexes: Vec<_> = futures_util::stream::iter(reading).buffered(INDEXES_AT_ONCE).collect().await;
+        if let Some(last) = self.last_mark(instance, shard).await {
+            indexes.iter_mut().flatten().for_each(|index| last.add_to(index));
+        }
+        indexes
     }
 
     async fn rest_of(&self, key: &str, begin: u64, length: u64) -> Result<Bytes, RepositoryError> {

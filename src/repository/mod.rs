@@ -42,7 +42,7 @@ use crate::storage::{ObjectInfo, Reader, Shared, StorageError};
 use error::Doing;
 use manifest::{MANIFEST_LIMIT, Manifest};
 
-pub use archive::{Archiver, NamedPoint};
+pub use archive::{Archiver, LastMark, NamedPoint};
 pub use backup_id::BackupId;
 pub use commit::Discarded;
 pub(crate) use draft::Begun;

@@ -141,6 +141,9 @@ pub struct Index {
     pub database_behind: u32,
     /// Pairs of offset and time, in the order in which they were read.
     pub marks: Vec<Mark>,
+    /// Of the marks at one offset the newest is there too; without this, marks at one offset are left out for 10 s (earlier versions).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub newest_marks: bool,
     /// Commands by name.
     pub commands: BTreeMap<String, u64>,
     /// What people look for afterwards, in order; at most [`EVENTS_KEPT`].
@@ -239,6 +242,7 @@ mod tests {
     fn an_index_is_found_at_the_end_and_read_again() {
         let index = Index {
             index_version: INDEX_VERSION,
+            newest_marks: true,
             replid: REPLID.to_owned(),
             from: 1,
             to: 9,

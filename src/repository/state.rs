@@ -24,7 +24,7 @@ pub enum State {
 impl State {
     /// By the manifest of a backup, the objects that are there, and the verification that stands.
     pub(super) fn of(manifest: &Manifest, objects: &[ObjectInfo], verified: Option<&Receipt>) -> Self {
-        if lacks_data(manifest, objects) {
+        if lacks_data(manifest, objects).is_some() {
             return Self::Damaged;
         }
         match verified {
@@ -59,10 +59,15 @@ impl Listed {
     pub fn is_damaged(&self) -> bool {
         self.state() == State::Damaged
     }
+
+    /// Which object that its manifest names is missing, or of another length, in words.
+    pub fn lacks_data(&self) -> Option<String> {
+        lacks_data(self.manifest()?, &self.objects)
+    }
 }
 
-/// Whether an object that the manifest names is missing, or of another length.
-fn lacks_data(manifest: &Manifest, objects: &[ObjectInfo]) -> bool {
+/// Which object that the manifest names is missing, or of another length, in words; `None`: all are there.
+fn lacks_data(manifest: &Manifest, objects: &[ObjectInfo]) -> Option<String> {
     let folder = layout::folder(&manifest.instance, manifest.id);
     let length = |name: &str| {
         objects.iter().find(|object| object.key.strip_prefix(&folder) == Some(name)).map(|object| object.length)
@@ -70,6 +75,11 @@ fn lacks_data(manifest: &Manifest, objects: &[ObjectInfo]) -> bool {
     let of_shards = manifest.shards.iter().map(|shard| (&shard.object, shard.stored_bytes));
     let of_tails = manifest.shards.iter().filter_map(|shard| shard.tail.as_ref());
     let mut data = of_shards.chain(of_tails.map(|tail| (&tail.object, tail.stored_bytes)));
-    let census = manifest.census.as_ref().and_then(|census| census.object.as_ref());
-    data.any(|(object, stored)| length(object) != Some(stored)) || census.is_some_and(|census| length(census).is_none())
+    let wrong = data.find_map(|(object, stored)| match length(object) {
+        Some(found) if found == stored => None,
+        Some(found) => Some(format!("{object} has {found} bytes, and its manifest names {stored}")),
+        None => Some(format!("{object} is missing")),
+    });
+    let census = || manifest.census.as_ref().and_then(|census| census.object.as_ref());
+    wrong.or_else(|| census().filter(|census| length(census).is_none()).map(|census| format!("{census} is missing")))
 }

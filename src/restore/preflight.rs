@@ -11,6 +11,7 @@ use crate::replies::{ClusterNode, Config, Info, Reply, SlotRange};
 use crate::restore::clock::{Clock, now_ms};
 use crate::restore::facts::{Counters, TargetFacts};
 use crate::restore::replay::vocabulary::{COMMANDS, KEY};
+use crate::restore::target_format::version_numbers;
 
 /// Settings that matter.
 const SETTINGS: &[&str] = &[
@@ -27,15 +28,19 @@ const SETTINGS: &[&str] = &[
 /// What makes the target load the file itself, and save it then.
 const TO_LOAD: [(&str, &[&str]); 2] = [("replicaof", &["REPLICAOF", "NO", "ONE"]), ("bgsave", &["BGSAVE"])];
 
+/// What tells whether there is something that would be replaced.
+const TO_LOOK: [(&str, &[&str]); 1] = [("function|list", &["FUNCTION", "LIST"])];
+
 /// What reads a target back by replication, and what does key by key.
 const BY_REPLICATION: [(&str, &[&str]); 2] =
     [("psync", &["PSYNC", "?", "-1"]), ("replconf", &["REPLCONF", "capa", "eof"])];
-const BY_KEY: [(&str, &[&str]); 2] = [("scan", &["SCAN", "0"]), ("pexpiretime", &["PEXPIRETIME", KEY])];
+const BY_KEY: [(&str, &[&str]); 4] =
+    [("scan", &["SCAN", "0"]), ("pexpiretime", &["PEXPIRETIME", KEY]), ("pttl", &["PTTL", KEY]), ("time", &["TIME"])];
 
 /// Commands that a restore may need, as `ACL DRYRUN` is asked about them.
 fn needed() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
     let sent = COMMANDS.iter().map(|command| (command.name, command.words));
-    sent.chain(TO_LOAD).chain(BY_REPLICATION).chain(BY_KEY)
+    sent.chain(TO_LOAD).chain(TO_LOOK).chain(BY_REPLICATION).chain(BY_KEY)
 }
 
 /// On which every Sentinel listens at each server that it watches (Redis `sentinel.c`, `SENTINEL_HELLO_CHANNEL`).
@@ -94,7 +99,7 @@ async fn ask_one(
     commands.push(Command::of(&["CLUSTER", "SLOTS"]));
     commands.push(Command::of(&["TIME"]));
     // Servers before 7.0 do not tell subcommands apart.
-    let mut used: BTreeSet<&str> = more.iter().copied().collect();
+    let mut used: BTreeSet<&str> = more.iter().map(|name| name.split('|').next().unwrap_or(name)).collect();
     COMMANDS.iter().for_each(|command| {
         used.insert(command.container());
     });
@@ -114,7 +119,7 @@ async fn ask_one(
         Mode::Cluster => own_slots(nodes, text_of(id), slots),
         _ => None,
     };
-    let rights = rights::ask(node, connection, user.as_deref(), more).await?;
+    let rights = rights::ask(node, connection, (user.as_deref(), version_numbers(&server.version)), more).await?;
     let selects = ask_select(connection, node, highest).await?;
     let indexes = ask_indexes(connection, &server).await?;
 
@@ -143,10 +148,10 @@ async fn ask_one(
         indexes: indexes.unwrap_or_default(),
         may_have_indexes: indexes.is_none(),
         function_sources: None,
-        not_read_back: not_read_back(rights.commands.as_deref().unwrap_or_default(), highest > 0),
+        not_read_back: not_read_back(&server, rights.commands.as_deref().unwrap_or_default(), highest > 0),
         lacks_certificate: config.get("tls-replication") == Some("yes") && !has_certificate(node),
         // A server that does not tell it to this user knows it by the name that we gave.
-        user: user.or_else(|| node.credentials.username.clone()),
+        user: user.or_else(|| node.user().map(str::to_owned)),
         forbidden: rights.commands,
         key_patterns: rights.patterns,
         keys_refused: rights.keys,
@@ -206,13 +211,14 @@ fn text_of(answer: Option<Answer>) -> Option<String> {
 }
 
 /// What our user may not use of replication, if both ways of reading are barred. `several`: keys go to other databases than 0.
-fn not_read_back(forbidden: &[String], several: bool) -> Vec<String> {
+fn not_read_back(server: &ServerFacts, forbidden: &[String], several: bool) -> Vec<String> {
     let of =
         |names: &[&str]| forbidden.iter().filter(|name| names.contains(&name.as_str())).cloned().collect::<Vec<_>>();
-    let (by_replication, by_key) = (
-        of(&BY_REPLICATION.map(|(name, _)| name)),
-        of(if several { &["scan", "dump", "pexpiretime", "select"] } else { &["scan", "dump", "pexpiretime"] }),
-    );
+    // PEXPIRETIME came with 7.0.
+    let expiry = if version_numbers(&server.version) >= (7, 0, 0) { "pexpiretime" } else { "pttl" };
+    let by_key: &[&str] = &["scan", "dump", "time", expiry, "select"];
+    let (by_replication, by_key) =
+        (of(&BY_REPLICATION.map(|(name, _)| name)), of(if several { by_key } else { &by_key[..4] }));
     let is_barred = !by_replication.is_empty() && !by_key.is_empty();
     if is_barred { by_replication } else { Vec::new() }
 }

@@ -408,11 +408,15 @@ async fn remove_all(connection: &mut Connection, target: &TargetFacts) -> Result
     // A large target may take longer for these than for an answer of the usual kind.
     let limit = connection.timeout();
     connection.set_timeout(limit.max(SILENCE));
-    let mut removed = connection.query(&Command::of(&["FLUSHALL", "ASYNC"])).await;
     let functions = target.functions.as_ref().is_none_or(|names| !names.is_empty());
-    if removed.is_ok() && functions && TargetFormat::of(&target.server).has_functions() {
-        removed = connection.query(&Command::of(&["FUNCTION", "FLUSH"])).await;
+    let mut removed = Ok(());
+    // The keys go last: where this is refused they are still there.
+    if functions && TargetFormat::of(&target.server).has_functions() {
+        removed = connection.query(&Command::of(&["FUNCTION", "FLUSH"])).await.map(|_| ());
+    }
+    if removed.is_ok() {
+        removed = connection.query(&Command::of(&["FLUSHALL", "ASYNC"])).await.map(|_| ());
     }
     connection.set_timeout(limit);
-    removed.map(|_| ())
+    removed
 }

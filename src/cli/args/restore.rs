@@ -100,7 +100,9 @@ pub struct Restore {
     /// For --method replica: host, or host:port, at which the target reaches this machine [default: as --listen].
     #[arg(long, value_name = "ADDR", value_parser = values::advertise)]
     pub advertise: Option<Advertise>,
-    /// Restore the last moment of the archive at or before this time, such as 2026-11-01T13:00:00Z, by the clock of the server. With any
+    /// Restore the last moment of the archive at or before this time, such as 2026-11-01T13:00:00Z, by the clock of the server. The
+    /// archiver notes the time once a second: where it noted none for more than 5 s while data was written (it was not running, and read
+    /// the stream later), the data is that of the last noted time, and the restore ends with a warning (`archive status` shows where). With any
     /// of the options --to-time, --to-offset, --to-mark, --before-command and --to-latest, --backup-id names the instance; the backup to
     /// begin with is chosen.
     #[arg(long, value_name = "TIME", group = "moment", value_parser = values::moment)]

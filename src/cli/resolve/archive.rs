@@ -9,6 +9,8 @@ use crate::cli::args::archive::{Action as TypedAction, Archive as Typed};
 use crate::cli::args::restore::Restore;
 use crate::commands::archive::{Action, Follow, Settings};
 use crate::commands::restore::MomentWanted;
+use crate::connection::Node;
+
 use crate::explain::Misuse;
 use crate::moment::Wanted;
 use crate::operations::ScratchOptions;
@@ -16,15 +18,16 @@ use crate::operations::ScratchOptions;
 impl Resolver<'_> {
     pub(super) fn archive(&self, typed: &Typed) -> Result<Settings, Misuse> {
         self.no_database("archive", typed.database.number)?;
-        let mut server = self.server(None)?;
-        Self::all_databases(&server, "`archive` follows all databases", |_| String::new())?;
-        server.instance = self.name_in_repository(&server, typed.name.as_deref())?;
-        let action = match (typed.action, &typed.point) {
+        let (instance, action) = match (typed.action, &typed.point) {
             (None, _) => {
                 self.must_not_ask_for_encryption()?;
-                Action::Follow(Box::new(self.follow(typed)))
+                let (instance, node) = self.followed(typed)?;
+                (instance, Action::Follow(Box::new(self.follow(typed, node))))
             }
-            (Some(TypedAction::Mark), Some(name)) => Action::Mark(checked_name(name)?),
+            (Some(TypedAction::Mark), Some(name)) => {
+                let (instance, node) = self.followed(typed)?;
+                (instance, Action::Mark { name: checked_name(name)?, node: Box::new(node) })
+            }
             (Some(TypedAction::Mark), None) => {
                 return Err(Misuse::usage("`archive mark` needs a name").hint("`redis-ops archive mark NAME`"));
             }
@@ -32,10 +35,10 @@ impl Resolver<'_> {
                 return Err(Misuse::usage(format!("`{point}` means nothing here"))
                     .hint("only `archive mark` takes a name; `-i NAME` names the instance"));
             }
-            (Some(TypedAction::Status), None) => Action::Status,
-            (Some(TypedAction::Log), None) => Action::Log,
+            (Some(TypedAction::Status), None) => (self.archived(typed)?, Action::Status),
+            (Some(TypedAction::Log), None) => (self.archived(typed)?, Action::Log),
         };
-        Ok(Settings { server, place: self.place()?, action })
+        Ok(Settings { instance, place: self.place()?, action })
     }
 
     /// What is archived is not encrypted yet: nobody must believe that it is.
@@ -47,8 +50,25 @@ impl Resolver<'_> {
         }
     }
 
-    fn follow(&self, typed: &Typed) -> Follow {
+    /// The server that is followed, and its name in the repository.
+    fn followed(&self, typed: &Typed) -> Result<(String, Node), Misuse> {
+        let server = self.server(None)?;
+        Self::all_databases(&server, "`archive` follows all databases", |_| String::new())?;
+        Ok((self.name_in_repository(&server, typed.name.as_deref())?, server.node))
+    }
+
+    /// The name of an archive, for which no server is needed: the archive may have outlived the server and the settings.
+    fn archived(&self, typed: &Typed) -> Result<String, Misuse> {
+        match (&typed.name, self.typed_instance_name()?) {
+            (Some(name), _) => checked_name(name),
+            (None, Some(name)) => checked_name(&name),
+            (None, None) => Ok(self.followed(typed)?.0),
+        }
+    }
+
+    fn follow(&self, typed: &Typed, node: Node) -> Follow {
         Follow {
+            node,
             wanted: typed.read_from.into(),
             stop_after: typed.stop_after,
             state: self.state_folder().unwrap_or_else(|| std::env::temp_dir().join("redis-ops")).join("archive"),

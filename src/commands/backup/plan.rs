@@ -125,14 +125,16 @@ pub(super) async fn plan(
         let word = match status {
             Status::Ok => "ok",
             Status::Warning => "warning",
-            _ => "refused",
+            Status::Unknown => "unknown",
+            Status::Failed => "refused",
         };
         table.row([word, line]);
     }
     let sentence = match status {
         Status::Ok => "the backup would succeed; nothing was done",
         Status::Warning => "the backup would succeed with warnings; nothing was done",
-        _ => "the backup would fail; nothing was done",
+        Status::Unknown => "whether the backup would succeed is unknown; nothing was done",
+        Status::Failed => "the backup would fail; nothing was done",
     };
     let text = format!("{}\n{}", table.render(&context.printer), verdict(&context.printer, status, sentence));
     let of_all = |of: fn(&Chosen) -> String| source.nodes().map(|(_, chosen)| of(chosen)).collect::<Vec<_>>().join(",");

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::connection::Node;
-use crate::explain::{Explain, Fault, Hint, Meaning};
+use crate::explain::{Explain, Hint, Meaning};
 
 /// Why the server cannot be read by replication.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,15 +71,4 @@ fn listed(rules: &[String]) -> String {
 pub(super) fn each_once(rules: impl IntoIterator<Item = String>) -> Vec<String> {
     let mut seen = BTreeSet::new();
     rules.into_iter().filter(|rule| seen.insert(rule.clone())).collect()
-}
-
-/// Names the user in the hint of an error: of a key that may not be read, a server does not say who may not.
-pub(super) fn of_user(fault: Fault, node: &Node) -> Fault {
-    match fault.meaning().hint {
-        Some(Hint::GrantAcl(line)) if line.starts_with(Hint::SOME_USER) => {
-            let user = node.credentials.username.as_deref().unwrap_or("default");
-            fault.hint(Hint::GrantAcl(line.replacen(Hint::SOME_USER, user, 1)))
-        }
-        _ => fault,
-    }
 }

@@ -4,9 +4,9 @@ use super::rights::{Missing, NoReplication, each_once, no_resync};
 use crate::backup::Method;
 use crate::capture::source::{self, Chosen};
 use crate::connection::replication::{self, ReplicationError, ReplicationFault};
-use crate::connection::{Command, CommandFault, ServerError};
+use crate::connection::{Command, CommandError, CommandFault, ServerError};
 use crate::explain::{Fault, Result, Status};
-use crate::replies::Reply;
+use crate::replies::{AclUser, Reply};
 
 /// How the data would be read.
 pub(super) enum Way {
@@ -48,12 +48,13 @@ pub(super) async fn method(chosen: &Chosen, wanted: Method) -> Result<Way> {
         Method::Auto | Method::Replication => {}
     }
     let user = user(chosen);
-    let by_replication = |line| Way::Open { method: "replication", status: Status::Ok, line };
+    let by_replication = |status, line| Way::Open { method: "replication", status, line };
     Ok(match (refused(chosen, &user).await?, wanted) {
-        (Asked::Yes, _) => by_replication(format!("the user `{user}` may request a full resync")),
-        (Asked::NotFoundOut, _) => by_replication(format!(
-            "whether the user `{user}` may run `PSYNC` is unknown: this server tells that only when a backup begins"
-        )),
+        (Asked::Yes, _) => by_replication(Status::Ok, format!("the user `{user}` may request a full resync")),
+        (Asked::NotFoundOut, _) => {
+            let text = "this server tells that only when a backup begins";
+            by_replication(Status::Unknown, format!("whether the user `{user}` may run `PSYNC` is unknown: {text}"))
+        }
         (Asked::Forbidden(rules), Method::Auto) => {
             let allow = format!("to allow the full resync: `ACL SETUSER {user} {}`; until then, ", rules.join(" "));
             let why = format!("{}; {allow}", no_resync(&user, &rules));
@@ -83,22 +84,43 @@ fn user(chosen: &Chosen) -> String {
 
 /// Key by key, unless that is forbidden as well.
 async fn by_key(chosen: &Chosen, why: &str, replication: NoReplication) -> Result<Way> {
-    let by_key = forbidden_by_key(chosen).await?;
-    Ok(match by_key.is_empty() {
-        false => Way::missing(Missing { user: user(chosen), replication, by_key }),
-        true => Way::Open {
+    let ByKey { missing, unknown, patterns } = forbidden_by_key(chosen).await?;
+    if let Some(error) = unknown {
+        return Ok(Way::Barred { line: format!("{why}{error}"), error: error.into() });
+    }
+    if !missing.is_empty() {
+        return Ok(Way::missing(Missing { user: user(chosen), replication, by_key: missing }));
+    }
+    let line = format!("{why}the server would be read key by key, so the data is not from a single moment");
+    Ok(match patterns {
+        None => Way::Open { method: "scan", status: Status::Warning, line },
+        // A few keys were tried; one that does not match is the end of a run.
+        Some(patterns) => Way::Open {
             method: "scan",
             status: Status::Warning,
-            line: format!("{why}the server would be read key by key, so the data is not from a single moment"),
+            line: format!(
+                "{line}; the user `{}` may read only keys that match `{patterns}`: whether all keys do was tried with a few of them only",
+                user(chosen)
+            ),
         },
     })
+}
+
+/// What stands against reading a server key by key.
+struct ByKey {
+    /// ACL rules that are missing.
+    missing: Vec<String>,
+    /// A command that no run goes without, and that the server does not know: it was renamed.
+    unknown: Option<CommandError>,
+    /// The key patterns of our user, unless they take in all keys; `None` also where the server does not tell.
+    patterns: Option<String>,
 }
 
 /// Keys that are tried: whether our user may read them.
 const TRIED: &str = "10";
 
 /// The ACL rules that are missing to read the server key by key: each command that the run needs is tried, with what reads no value.
-async fn forbidden_by_key(chosen: &Chosen) -> Result<Vec<String>> {
+async fn forbidden_by_key(chosen: &Chosen) -> Result<ByKey> {
     let mut connection = chosen.node.connect().await?;
     let is_7_or_newer = chosen.facts.version_numbers() >= (7, 0, 0);
     let databases = source::info(&mut connection).await?.databases().into_keys();
@@ -113,6 +135,7 @@ async fn forbidden_by_key(chosen: &Chosen) -> Result<Vec<String>> {
         _ => Vec::new(),
     };
     let mut rules = forbidden(&questions, &answers);
+    let mut unknown = unknown_of(&questions[..2], &answers[..2]);
     let may_scan = !rules.iter().any(|rule| rule == "+scan");
     // The time left is no value; and no key has this name.
     let nobody = [&keys.first().cloned().unwrap_or_default()[..], b":redis-ops-plan"].concat();
@@ -122,6 +145,10 @@ async fn forbidden_by_key(chosen: &Chosen) -> Result<Vec<String>> {
     questions.push(Command::new(expiry).arg(&nobody));
     questions.push(Command::new("DUMP").arg(&nobody));
     let answers = connection.pipeline(&questions).await?;
+    // Without a key nothing is dumped.
+    if !keys.is_empty() {
+        unknown = unknown.or_else(|| unknown_of(&questions[questions.len() - 1..], &answers[answers.len() - 1..]));
+    }
     // A server with one database may not know SELECT.
     let tried = 1..=keys.len();
     rules.extend(forbidden(&questions[tried.clone()], &answers[tried]));
@@ -137,7 +164,23 @@ async fn forbidden_by_key(chosen: &Chosen) -> Result<Vec<String>> {
             rules.extend(forbidden(&questions[..1], &answers[..1]));
         }
     }
-    Ok(each_once(rules))
+    let answer = connection.pipeline(&[Command::of(&["ACL", "GETUSER", &user(chosen)])]).await?.pop();
+    let known = answer.and_then(Result::ok).and_then(|reply| AclUser::parse(&reply));
+    let patterns = known
+        .map(|user| user.keys)
+        .filter(|keys| !keys.split(' ').any(|pattern| matches!(pattern, "~*" | "allkeys" | "%RW~*" | "%R~*")));
+    Ok(ByKey { missing: each_once(rules), unknown, patterns })
+}
+
+/// The first command that the server does not know.
+fn unknown_of(questions: &[Command], answers: &[Result<Reply, ServerError>]) -> Option<CommandError> {
+    questions.iter().zip(answers).find_map(|(question, answer)| {
+        let (command, error) = (question.name(), answer.as_ref().err()?);
+        match error.fault(&command) {
+            fault @ CommandFault::Unknown { .. } => Some(CommandError { command, fault }),
+            _ => None,
+        }
+    })
 }
 
 /// The ACL rules for want of which these commands were refused.
@@ -212,13 +255,14 @@ async fn ask(chosen: &Chosen, who: &str) -> Result<Asked> {
         Ok(_) if rules.is_empty() => return Ok(Asked::NotFoundOut),
         Ok(_) => {}
     }
-    // The number of arguments comes before the rights. An offset that is no number is refused for itself, and begins nothing (7.0).
+    // The number of arguments comes before the rights.
     let mut is_told = false;
-    if chosen.facts.version_numbers() >= (7, 0, 0) && rules.iter().all(|rule| rule != "+psync") {
-        let question = [Command::of(&["PSYNC", "?", "no-offset"])];
-        let answer = connection.pipeline(&question).await?;
-        rules.extend(forbidden(&question, &answer));
-        is_told = answer.iter().all(Result::is_err);
+    if rules.iter().all(|rule| rule != "+psync") {
+        let told = replication::may_psync(&mut connection, chosen.facts.version_numbers()).await?;
+        is_told = told.is_some();
+        if let Some(Err(error)) = told {
+            rules.extend(forbidden(&[Command::new("PSYNC")], &[Err(error)]));
+        }
     }
     // `OK`, or in words what is missing. Before 7.0 there is no such question, and few users may ask it.
     let mut is_unknown = false;

@@ -8,6 +8,7 @@ use super::Sort;
 use super::view::View;
 use crate::commands::table::Table;
 use crate::diagnose::Report;
+use crate::introspection::Part;
 use crate::introspection::keyspace::{Basis, BigKey, KeyspaceProfile, Prefix};
 use crate::printer::Style;
 use crate::printer::words::{bytes, count, escape, escape_line, span};
@@ -31,11 +32,22 @@ struct Group {
 pub fn of_topic(report: &Report, topic: Topic, view: &View<'_>) -> Vec<String> {
     match topic {
         Topic::Connections => [clients(report, view), slow_log(report, view)].into_iter().flatten().collect(),
-        Topic::Keyspace => report.snapshot.keyspace.got().map_or_else(Vec::new, |profile| {
-            [prefixes(profile, view), largest(profile, view)].into_iter().flatten().collect()
-        }),
+        Topic::Keyspace => match &report.snapshot.keyspace {
+            Part::Got(profile) => [prefixes(profile, view), largest(profile, view), sizes_lack(profile, view)]
+                .into_iter()
+                .flatten()
+                .collect(),
+            Part::Denied(why) => vec![view.printer.folded(&format!("keys: not looked at: {}", escape(why.as_bytes())))],
+            Part::Unsupported(_) | Part::TooLarge(_) | Part::NotAsked => Vec::new(),
+        },
         _ => Vec::new(),
     }
+}
+
+/// Why no size is known.
+fn sizes_lack(profile: &KeyspaceProfile, view: &View<'_>) -> Option<String> {
+    let rule = profile.sizes_lack.as_ref()?;
+    Some(view.printer.folded(&format!("sizes of keys: unknown: the ACL rule `{rule}` is missing")))
 }
 
 fn groups(clients: &[Client], sort: Option<Sort>) -> Vec<Group> {
@@ -193,18 +205,23 @@ pub fn prefixes(profile: &KeyspaceProfile, view: &View<'_>) -> Option<String> {
     if prefixes.is_empty() {
         return None;
     }
-    let total: u64 = profile.bytes.unwrap_or(0);
     let mut table =
         Table::new(&["prefix", "keys", "share", sizes(profile), "no ttl", "types"]).numbers(&[1, 2, 3, 4]).cut(&[0, 5]);
     for prefix in prefixes.iter().take(view.top) {
         let (share, low, high) = profile.share(prefix.keys);
         let types: Vec<&str> = prefix.types.keys().map(String::as_str).collect();
-        let of_memory = if total > 0 { prefix.bytes as f64 / total as f64 * 100.0 } else { 0.0 };
+        let memory = profile.bytes.map_or_else(
+            || "unknown".to_owned(),
+            |total| {
+                let share = prefix.bytes as f64 / total.max(1) as f64 * 100.0;
+                format!("{} {share:.0}%{}", bytes(prefix.bytes), sure(profile, prefix.bytes_margin, 0.0))
+            },
+        );
         table.row([
             escape_line(&prefix.name),
             count(prefix.keys),
             format!("{:.1}%{}", share * 100.0, sure(profile, share - low, high - share)),
-            format!("{} {of_memory:.0}%{}", bytes(prefix.bytes), sure(profile, prefix.bytes_margin, 0.0)),
+            memory,
             format!("{:.0}%", prefix.without_ttl as f64 / prefix.keys.max(1) as f64 * 100.0),
             escape_line(&types.join(" ")),
         ]);
@@ -234,6 +251,7 @@ pub fn largest(profile: &KeyspaceProfile, view: &View<'_>) -> Option<String> {
     // Ten rows that say the same are one.
     if let [first, .., last] = &shown[..]
         && shown.len() > 2
+        && first.bytes.or(first.length).is_some()
         && shown.iter().all(|big| (&big.kind, big.bytes, big.length) == (&first.kind, first.bytes, first.length))
     {
         let size = first.bytes.map_or_else(|| "of one size".to_owned(), bytes);
@@ -289,7 +307,15 @@ pub fn json_of(report: &Report, topic: Topic, top: usize, sort: Option<Sort>) ->
             clients.into_iter().chain(slow).collect()
         }
         Topic::Keyspace => report.snapshot.keyspace.got().map_or_else(Vec::new, |profile| {
-            let prefixes: Vec<_> = sorted(profile, sort).into_iter().take(top).collect();
+            let prefixes = sorted(profile, sort).into_iter().take(top).map(|prefix| {
+                let mut prefix = json!(prefix);
+                // What nobody could ask for is not zero.
+                if profile.bytes.is_none() && profile.seen > 0 {
+                    prefix["bytes"] = Value::Null;
+                }
+                prefix
+            });
+            let prefixes: Vec<_> = prefixes.collect();
             let largest: Vec<_> = profile.largest.iter().take(top).collect();
             vec![("prefixes", json!(prefixes)), ("largest", json!(largest)), ("streams", json!(profile.streams))]
         }),

@@ -22,7 +22,7 @@ pub(super) fn row(listed: &Listed, now: DateTime<Utc>) -> [String; 9] {
         name,
         manifest.created_at.format("%Y-%m-%d %H:%M").to_string(),
         age(now, manifest.data_from()),
-        published_as(manifest) + if listed.lies_archived() { ", archived" } else { "" } + pinned(listed),
+        published_as(manifest, listed) + if listed.lies_archived() { ", archived" } else { "" } + pinned(listed),
         manifest.census.as_ref().map_or_else(|| "?".to_owned(), |census| words::count(census.keys)),
         words::bytes(manifest.shards.iter().map(|shard| shard.raw_bytes).sum()),
         words::bytes(manifest.shards.iter().map(|shard| shard.stored_bytes).sum()),
@@ -41,12 +41,15 @@ fn pinned(listed: &Listed) -> &'static str {
 }
 
 /// A published backup in a word or two: what it is for, and what keeps it from being all that it could be.
-fn published_as(manifest: &Manifest) -> String {
+fn published_as(manifest: &Manifest, listed: &Listed) -> String {
     let mut words = vec![match manifest.purpose {
         Purpose::Safety => "safety",
         Purpose::PointInTime => "moment",
         _ => "published",
     }];
+    if listed.is_damaged() {
+        words.push("damaged");
+    }
     if manifest.slots_of_part().is_some() {
         words.push("one shard");
     }
@@ -81,6 +84,10 @@ pub(super) fn status_of(listed: &Listed) -> (&'static str, Option<&String>) {
 /// Why a backup cannot be used, or who is at work on it, or has left it; what a verification found: too long for a cell.
 pub(super) fn note(listed: &Listed) -> Option<String> {
     let (status, reason) = status_of(listed);
+    // What is missing now says more than what was found when it was there.
+    if let Some(lacks) = listed.lacks_data() {
+        return Some(format!("damaged: {}/{}: {lacks}", listed.instance, listed.id));
+    }
     if let (Some(receipt), "published") = (&listed.verified, status) {
         let found = receipt::found(receipt);
         let word = match receipt.text("status") {

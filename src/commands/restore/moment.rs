@@ -1,12 +1,14 @@
 //! A restore of a moment between two backups: chooses base and stream, makes a backup of the moment, and restores that like any other.
 
+use chrono::{DateTime, Utc};
+
 use super::{Settings, server, to_disk};
 use crate::commands::table::{Table, verdict};
 use crate::commands::which::Backup;
 use crate::commands::{Context, Outcome};
 use crate::dataset::Dataset;
 use crate::explain::{Context as _, Hint, Misuse, Result, Status};
-use crate::moment::{self, Shown, Wanted};
+use crate::moment::{self, Moment, Shown, Wanted};
 use crate::operations::{ScratchFound, ScratchOptions, find_scratch, materialise};
 use crate::printer::words;
 
@@ -57,6 +59,7 @@ pub async fn run(settings: &Settings, wanted: &MomentWanted, context: &Context) 
             format!("cannot restore offset {} of {named}; no backup of that moment was made", shown.offset)
         })?;
         if settings.plan || planned.status == Status::Failed {
+            let planned = with_caveat(planned, &moment, (wanted, settings.plan), context);
             let sentence = format!(
                 "offset {} of {named} can be reached from {}; the target was looked at as for that backup",
                 words::count(shown.offset),
@@ -67,7 +70,8 @@ pub async fn run(settings: &Settings, wanted: &MomentWanted, context: &Context) 
     } else if settings.plan {
         let sentence = format!("offset {} of {named} can be reached from {}", words::count(shown.offset), shown.base);
         let text = format!("{table}\n{}", verdict(&context.printer, Status::Ok, &sentence));
-        return Ok(Outcome::new(Status::Ok).field("moment", &shown).text(text));
+        let outcome = Outcome::new(Status::Ok).field("moment", &shown).text(text);
+        return Ok(with_caveat(outcome, &moment, (wanted, true), context));
     }
     context.printer.say(&table);
     let progress = context.bar();
@@ -84,7 +88,39 @@ pub async fn run(settings: &Settings, wanted: &MomentWanted, context: &Context) 
         super::Target::Server(instance) => server::run(&settings, instance, context).await,
         _ => to_disk::run(&settings, context).await,
     };
-    outcome.map(|outcome| outcome.field("moment", &shown))
+    outcome.map(|outcome| with_caveat(outcome.field("moment", &shown), &moment, (wanted, false), context))
+}
+
+/// Adds what is missing where a time was asked for at which nobody noted the offset: that is no quiet success, before and after.
+fn with_caveat(
+    mut outcome: Outcome,
+    moment: &Moment,
+    (wanted, plan): (&MomentWanted, bool),
+    context: &Context,
+) -> Outcome {
+    let (Wanted::Time(asked), Some(silence)) = (&wanted.wanted, &moment.silence) else { return outcome };
+    let shown = silence.shown();
+    let text = |time: Option<DateTime<Utc>>| time.map_or_else(|| "an unknown time".to_owned(), crate::times::text);
+    let is_done = if plan { "would be" } else { "is" };
+    let caveat = format!(
+        "the data {is_done} that of {}, not of {}: no archiver noted times from then to {}. Up to {} of the stream between them may belong \
+         to the time that was asked for: `--to-offset` with an offset from {} to {}, or `--to-mark`, chooses a moment there",
+        text(shown.from),
+        crate::times::text(*asked),
+        text(shown.to),
+        words::bytes(silence.bytes()),
+        shown.from_offset,
+        shown.to_offset,
+    );
+    let mut warnings = outcome.fields.get("warnings").and_then(|all| all.as_array().cloned()).unwrap_or_default();
+    warnings.push(caveat.clone().into());
+    outcome.status = outcome.status.and(Status::Warning);
+    match outcome.text.is_empty() {
+        // Stdout is the RDB's.
+        true => context.printer.say(&format!("warning: {caveat}")),
+        false => outcome.text.push_str(&format!("\n{}", verdict(&context.printer, outcome.status, &caveat))),
+    }
+    outcome.field("warnings", warnings)
 }
 
 fn table(shown: &Shown, found: &ScratchFound, context: &Context) -> String {

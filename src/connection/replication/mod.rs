@@ -5,6 +5,7 @@ mod error;
 mod follow;
 mod handshake;
 mod payload;
+mod permission;
 mod shutdown;
 
 use std::time::Duration;
@@ -12,6 +13,7 @@ use std::time::Duration;
 pub use error::{ReplicationError, ReplicationFault, refusal};
 pub use follow::{Beginning, Follower, Position};
 pub use payload::{Framing, Payload};
+pub use permission::may_psync;
 
 use super::Node;
 

@@ -52,8 +52,13 @@ pub enum Hint {
     WaitOn,
     /// More time for a snapshot to begin.
     WaitForSnapshot,
-    /// The user and the ACL rule that is missing: `ops +psync`.
-    GrantAcl(String),
+    /// The ACL rule that is missing.
+    GrantAcl {
+        /// Whose it is; `None`: the server has not said.
+        user: Option<String>,
+        /// One rule or several, as they are typed: `+psync +replconf`.
+        rules: String,
+    },
     /// The same for all that a backup lacks, by each way that the data could be read: `ops +psync +replconf`.
     GrantBackup {
         /// For a full resync.
@@ -223,14 +228,20 @@ pub enum Hint {
 pub const NOTHING_WRITTEN: &str = "nothing was written";
 
 impl Hint {
-    /// A user that a server has not named.
-    pub const SOME_USER: &str = "<user>";
-
     /// The ACL rule that is missing, for the user that the server's own words name.
     pub fn grant(rule: &str, said: &str) -> Self {
         let named = said.split_once("User ").and_then(|(_, rest)| rest.split_once(" has no permissions"));
-        let user = named.map_or(Self::SOME_USER, |(name, _)| name);
-        Self::GrantAcl(format!("{user} {rule}"))
+        Self::GrantAcl { user: named.map(|(name, _)| name.to_owned()), rules: rule.to_owned() }
+    }
+
+    /// The same with a user where the server has named none.
+    #[must_use]
+    pub fn of_user(self, name: &str) -> Self {
+        match self {
+            Self::GrantAcl { user: None, rules } => Self::GrantAcl { user: Some(name.to_owned()), rules },
+            Self::All(hints) => Self::All(hints.into_iter().map(|hint| hint.of_user(name)).collect()),
+            hint => hint,
+        }
     }
 
     /// One line that names no option of ours.

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use super::names::{Purpose, escaped, purpose};
 use super::profiler::{CompactLimits, KeySeen, Profiler};
 use super::{Basis, KeyspaceProfile, StreamGroupSeen};
-use crate::connection::ServerError;
-use crate::explain::{Context as _, Failure, Result};
+use crate::connection::{CommandError, CommandFault, ServerError};
+use crate::explain::{Context as _, Result};
 use crate::introspection::gate::Gate;
 use crate::introspection::question::ReadOnly;
 use crate::replies::{Config, Database, Info, Reply};
@@ -79,6 +79,7 @@ pub async fn profile(
         name_bytes: 0,
         names: 0,
         met,
+        sizes_lack: None,
     };
     let sample = match pass {
         Pass::Sample(most) if total > most => Some(most),
@@ -93,8 +94,10 @@ pub async fn profile(
             }
         }
     }
+    let sizes_lack = look.sizes_lack.take();
     ask_about_groups(gate, &mut profiler, &streams).await?;
-    Ok(profiler.finish(if sample.is_some() { Basis::Sample } else { Basis::Everything }, total))
+    let basis = if sample.is_some() { Basis::Sample } else { Basis::Everything };
+    Ok(KeyspaceProfile { sizes_lack, ..profiler.finish(basis, total) })
 }
 
 /// Redis 8.10.2 crashes when it is asked for the memory of a vector set with an expiry, and 8.0 does not. Valkey calls itself Redis 7.2.
@@ -120,10 +123,23 @@ pub(super) fn compact_limits(config: Option<&Config>) -> CompactLimits {
     }
 }
 
-pub(super) fn refused(reply: &Reply) -> Result<()> {
+/// An error where a command was refused: nothing that it was to tell may be taken for a value.
+pub(super) fn refused(command: &str, reply: &Reply) -> Result<()> {
     match reply {
-        Reply::Error(message) => Err(Failure::new(ServerError::parse(message).fault("").code(), message).into()),
+        Reply::Error(message) => {
+            let fault = ServerError::parse(message).fault(command);
+            Err(CommandError { command: command.to_owned(), fault }.into())
+        }
         _ => Ok(()),
+    }
+}
+
+/// The ACL rule for want of which a command was refused.
+fn lacking(command: &str, reply: &Reply) -> Option<String> {
+    let Reply::Error(message) = reply else { return None };
+    match ServerError::parse(message).fault(command) {
+        CommandFault::NoPermission { rule, .. } => Some(rule),
+        _ => None,
     }
 }
 
@@ -142,6 +158,8 @@ pub(super) struct Look<'a, 'b> {
     /// Bytes of the names met so far, and how many names: so that a page of long names is a short one.
     pub(super) name_bytes: usize,
     pub(super) names: usize,
+    /// The ACL rule for want of which no size is known.
+    pub(super) sizes_lack: Option<String>,
 }
 
 /// A key of which the first questions are answered.
@@ -159,7 +177,7 @@ impl Look<'_, '_> {
     async fn select(&mut self, index: u32, database: &Database) -> Result<()> {
         if self.names == 0 || self.database != index {
             let selected = self.gate.one(ReadOnly::new(&["SELECT", &index.to_string()])?).await?;
-            refused(&selected).with_context(|| format!("cannot select database {index}"))?;
+            refused("SELECT", &selected).with_context(|| format!("cannot select database {index}"))?;
         }
         (self.database, self.expires) = (index, database.expires > 0);
         Ok(())
@@ -201,7 +219,7 @@ impl Look<'_, '_> {
         self.select(index, database).await?;
         let drawn = self.gate.ask(&vec![ReadOnly::new(&["RANDOMKEY"])?; keys]).await?;
         if let Some(reply) = drawn.first() {
-            refused(reply).context("cannot read random keys")?;
+            refused("RANDOMKEY", reply).context("cannot read random keys")?;
         }
         let keys: Vec<Vec<u8>> = drawn.into_iter().filter_map(into_bytes).collect();
         if keys.is_empty() {
@@ -235,7 +253,7 @@ impl Look<'_, '_> {
         Ok(questions)
     }
 
-    pub(super) fn halves(&self, keys: Vec<Vec<u8>>, answers: Vec<Reply>) -> Result<Vec<Half>> {
+    pub(super) fn halves(&mut self, keys: Vec<Vec<u8>>, answers: Vec<Reply>) -> Result<Vec<Half>> {
         let number = |reply: &Reply| reply.integer().and_then(|number| u64::try_from(number).ok());
         let mut halves = Vec::with_capacity(keys.len());
         let mut answers = answers.into_iter();
@@ -244,7 +262,13 @@ impl Look<'_, '_> {
             let bytes = (!self.sizes_later).then(|| answers.next()).flatten();
             let ttl = self.expires.then(|| answers.next()).flatten();
             let used = self.used.and_then(|_| answers.next());
-            refused(&kind).context("cannot read the types of keys")?;
+            refused("TYPE", &kind).context("cannot read the types of keys")?;
+            if let Some(ttl) = &ttl {
+                refused("PTTL", ttl).context("cannot read when keys expire")?;
+            }
+            if self.sizes_lack.is_none() {
+                self.sizes_lack = bytes.as_ref().and_then(|reply| lacking("MEMORY USAGE", reply));
+            }
             let Some(kind) = into_bytes(kind).and_then(|kind| String::from_utf8(kind).ok()) else { continue };
             // It expired or was deleted between two questions.
             if kind == "none" || ttl.as_ref().is_some_and(|reply| reply.integer() == Some(-2)) {
@@ -273,11 +297,11 @@ impl Look<'_, '_> {
                 Reply::Error(_) => None,
                 other => other.text(),
             });
-            let late = half
-                .lacks_bytes
-                .then(|| answers.next())
-                .flatten()
-                .and_then(|reply| u64::try_from(reply.integer()?).ok());
+            let late = half.lacks_bytes.then(|| answers.next()).flatten();
+            if self.sizes_lack.is_none() {
+                self.sizes_lack = late.as_ref().and_then(|reply| lacking("MEMORY USAGE", reply));
+            }
+            let late = late.and_then(|reply| u64::try_from(reply.integer()?).ok());
             if half.kind == "stream" && self.streams.len() < STREAMS_ASKED {
                 self.streams.push((self.database, half.key.clone()));
             }

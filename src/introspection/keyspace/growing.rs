@@ -61,6 +61,7 @@ impl GrowingSample {
             name_bytes: self.name_bytes,
             // Nothing was met on this connection: its database is not known.
             names: if self.selected.is_some() { self.names } else { 0 },
+            sizes_lack: None,
         };
         let drawn = look.draw_from(index, &database, keys).await;
         (self.names, self.name_bytes) = (look.names, look.name_bytes);

@@ -47,6 +47,9 @@ pub struct KeyspaceProfile {
     pub total: u64,
     /// Bytes of the keys looked at; `None` where the source does not tell.
     pub bytes: Option<u64>,
+    /// The ACL rule for want of which sizes are not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sizes_lack: Option<String>,
     /// Keys without a time to live, of those looked at.
     pub without_ttl: u64,
     /// Prefixes, those with the most bytes (else keys) first; at most [`profiler::PREFIXES_SHOWN`].

@@ -315,6 +315,7 @@ impl Profiler {
             seen: self.seen,
             total,
             bytes: self.bytes,
+            sizes_lack: None,
             without_ttl: self.without_ttl,
             prefixes,
             purposes: self.purposes,

@@ -78,7 +78,7 @@ impl Look<'_, '_> {
 
 /// The next cursor, `None` at the end, and the keys.
 fn page_of(reply: Reply) -> Result<(Option<Bytes>, Vec<Bytes>)> {
-    refused(&reply).context("cannot scan the keys")?;
+    refused("SCAN", &reply).context("cannot scan the keys")?;
     let Reply::Array(parts) = reply else { return Err(no_scan()) };
     let mut parts = parts.into_iter();
     let cursor = parts.next().and_then(into_bytes).ok_or_else(no_scan)?;

@@ -21,7 +21,7 @@ pub fn schedule(line: &str) -> Result<Schedule, Misuse> {
 }
 
 pub(super) fn judge(instance: &str, gathered: Gathered, expected: &Expected, now: DateTime<Utc>) -> Condition {
-    let Gathered { taken, unreadable, stored_bytes, running, left, pinned, denied } = gathered;
+    let Gathered { taken, unreadable, broken, stored_bytes, running, left, pinned, denied } = gathered;
     let (backups, taken) = (taken.len() as u64, taken);
     let counted = || taken.iter().filter(|one| !one.safety && !one.id.is_ahead(now));
     let good: Vec<&Taken> = counted().filter(|one| one.state == State::Sound).collect();
@@ -39,6 +39,7 @@ pub(super) fn judge(instance: &str, gathered: Gathered, expected: &Expected, now
         instance: instance.to_owned(),
         backups,
         unreadable,
+        broken,
         stored_bytes,
         last_verified: newest(|taken| taken.proof.as_ref()),
         last_drill: newest(|taken| taken.drill.as_ref()),
@@ -52,7 +53,9 @@ pub(super) fn judge(instance: &str, gathered: Gathered, expected: &Expected, now
         running,
         left,
         pinned,
-        all_damaged: !taken.is_empty() && unreadable == 0 && taken.iter().all(|one| one.state == State::Damaged),
+        all_damaged: backups + broken > 0
+            && unreadable == broken
+            && taken.iter().all(|one| one.state == State::Damaged),
         only_safety: !taken.is_empty() && taken.iter().all(|one| one.safety),
     }
 }

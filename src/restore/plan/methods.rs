@@ -80,7 +80,12 @@ pub fn choose(
                     true if candidates.iter().any(may_go) => Some(ANY_METHOD_WITH_LOSS),
                     _ => None,
                 };
-                Err(Line { flag: flag.or(other), ..line })
+                let rules = rules_to_be_fed(backup, target, options).filter(|_| method == Method::Replica);
+                Err(match rules {
+                    // What deletes the target is no way out where a right is one.
+                    Some(rules) => rights::granted(Line { flag: other, ..line }, target, &rules),
+                    None => Line { flag: flag.or(other), ..line },
+                })
             }
             _ => Ok((method, "requested with `--method`".to_owned())),
         },
@@ -205,13 +210,33 @@ fn against_feeding(
             "standard input can be read only once, and the whole backup is verified before the target sees it",
         );
     }
-    let content = Content::of(backup, target);
-    let mut found = replica::refusals(&replica::Facts::of(target), &content, Wish::of(options));
+    let mut found = refusals_to_feed(backup, target, options);
     if backup.survey.is_none() && backup.origin == Origin::Foreign && !found.is_empty() {
         // That nobody has looked for duplicates is said only where nothing else is.
         found.retain(|refusal| refusal.code != "duplicate_keys");
     }
     found.into_iter().next().map(|refusal| (refusal.reason, refusal.overridden_by))
+}
+
+fn refusals_to_feed(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> Vec<replica::Refusal> {
+    replica::refusals(&replica::Facts::of(target), &Content::of(backup, target), Wish::of(options))
+}
+
+/// The ACL rules for want of which the target cannot load the file itself; `None`: nothing is wrong with those, or something else comes
+/// first.
+fn rules_to_be_fed(backup: &BackupFacts, target: &TargetFacts, options: &Options) -> Option<String> {
+    let (reason, _) = against_feeding(backup, target, options)?;
+    let refusals = refusals_to_feed(backup, target, options);
+    if !refusals.iter().any(|refusal| refusal.reason == reason && refusal.lacks.is_some()) {
+        return None;
+    }
+    // A command that was renamed is granted by no rule.
+    let is_of_rights = |rule: &&str| {
+        let name = rule.trim_start_matches('+');
+        target.lacks(&[name.split('|').next().unwrap_or(name)]).is_none()
+    };
+    let rules: Vec<&str> = refusals.iter().filter_map(|refusal| refusal.lacks).filter(is_of_rights).collect();
+    (!rules.is_empty()).then(|| rules.join(" "))
 }
 
 /// Whether the target may load the file itself, as far as is known before the backup was read.

@@ -146,9 +146,17 @@ pub(super) fn user(target: &TargetFacts) -> String {
     target.user.as_ref().map_or_else(|| "this user".to_owned(), |name| format!("the user `{name}`"))
 }
 
+/// Adds the line that grants rules to our user. Where nobody knows the name there is none: a placeholder that is typed makes a new user.
+pub(super) fn granted(line: Line, target: &TargetFacts, rules: &str) -> Line {
+    match &target.user {
+        Some(user) => line.fix(format!("ACL SETUSER {user} {rules}")),
+        None => line,
+    }
+}
+
 /// What our user may do. `chosen`: the method that is used, if one is.
 pub fn rights(backup: &BackupFacts, target: &TargetFacts, options: &Options, chosen: Option<Method>) -> Line {
-    let (user, name) = (user(target), target.user.as_deref().unwrap_or("<user>"));
+    let user = user(target);
     let method = match (chosen, options.method) {
         (Some(method), _) | (None, Asked::Only(method)) => method,
         (None, Asked::Auto) => Method::Restore,
@@ -157,21 +165,31 @@ pub fn rights(backup: &BackupFacts, target: &TargetFacts, options: &Options, cho
     let mut names: Vec<&str> = needed.iter().map(|command| command.name).collect();
     if options.existing == Existing::ReplaceAll && method != Method::Replica {
         names.push("flushall");
+        // Where nobody can tell, there may be some.
+        let has_libraries = target.functions.as_ref().is_none_or(|names| !names.is_empty());
+        if has_libraries && TargetFormat::of(&target.server).has_functions() {
+            names.push("function|flush");
+        }
     }
     let forbidden = target.forbidden.iter().flatten();
     let missing: Vec<&str> =
         names.iter().filter(|name| forbidden.clone().any(|other| other == *name)).copied().collect();
     if !missing.is_empty() {
+        let mut missing = missing;
+        // Who is granted the others would be refused this next.
+        if names.contains(&"function|load") && forbidden.clone().any(|name| name == "function|list") {
+            missing.push("function|list");
+        }
         let rules = missing.iter().map(|name| format!("+{name}")).collect::<Vec<_>>().join(" ");
         let text = format!("{user} lacks permissions: the ACL rules `{rules}` are missing");
         // Who has them is granted nothing by that.
         let keys = if matches!(keys_covered(&needed, target, options), Covered::No(_)) { " ~*" } else { "" };
-        return Line::refused("permission_denied", text).fix(format!("ACL SETUSER {name} {rules}{keys}"));
+        return granted(Line::refused("permission_denied", text), target, &format!("{rules}{keys}"));
     }
     match keys_covered(&needed, target, options) {
         Covered::No(patterns) => {
             let text = format!("{user} may write only to {}: other keys would fail", matching(patterns));
-            return Line::refused("permission_denied", text).fix(format!("ACL SETUSER {name} ~*"));
+            return granted(Line::refused("permission_denied", text), target, "~*");
         }
         Covered::Unclear(patterns) => {
             let text =

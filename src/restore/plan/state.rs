@@ -169,7 +169,7 @@ pub fn reading_back(target: &TargetFacts, options: &Options) -> Option<Line> {
     };
     // A user whose keys are some only does not read the others.
     let some_keys = options.choices.selection.keys.is_empty()
-        && target.keys_refused.iter().flatten().any(|name| matches!(name.as_str(), "dump" | "pexpiretime"));
+        && target.keys_refused.iter().flatten().any(|name| matches!(name.as_str(), "dump" | "pexpiretime" | "pttl"));
     let missing = match target.not_read_back.is_empty() && some_keys {
         true => not_replicated(),
         false => target.not_read_back.clone(),
@@ -183,11 +183,7 @@ pub fn reading_back(target: &TargetFacts, options: &Options) -> Option<Line> {
         "{user} may read the target neither by replication nor key by key: it could not be compared with the backup (the ACL \
          rules `{rules}` are missing)"
     );
-    Some(
-        Line::refused("permission_denied", text)
-            .flag("--no-proof")
-            .fix(format!("ACL SETUSER {} {rules}", target.user.as_deref().unwrap_or("<user>"))),
-    )
+    Some(rights::granted(Line::refused("permission_denied", text).flag("--no-proof"), target, &rules))
 }
 
 /// A line for a target that would not trust us, where no method but `replica` was allowed.

@@ -41,7 +41,10 @@ pub(super) struct Looking<'a> {
 impl Looking<'_> {
     pub(super) async fn look(&self, connection: &mut Connection) -> Result<(BackupFacts, TargetFacts, Plan, f64)> {
         let Request { source, node, options, only_plan, .. } = self.request;
-        let more: &[&str] = if options.existing == Existing::ReplaceAll { &["flushall"] } else { &[] };
+        let more: &[&str] = match options.existing {
+            Existing::ReplaceAll => &["flushall", "function|flush"],
+            _ => &[],
+        };
         let first = preflight::ask(node, connection, 0, more).await?;
         let mut facts = BackupFacts::of(source);
         let mut seconds = 0.0;

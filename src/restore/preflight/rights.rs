@@ -2,7 +2,7 @@
 //! 7.0), by the commands themselves, with words that can do nothing.
 
 use super::{Answer, needed};
-use crate::connection::{Command, CommandError, Connection, Node};
+use crate::connection::{Command, CommandError, Connection, Node, replication};
 use crate::replies::AclUser;
 use crate::restore::replay::vocabulary::KEY;
 
@@ -26,7 +26,7 @@ pub(super) struct Rights {
 pub(super) async fn ask(
     node: &Node,
     connection: &mut Connection,
-    user: Option<&str>,
+    (user, version): (Option<&str>, (u32, u32, u32)),
     more: &[&str],
 ) -> Result<Rights, CommandError> {
     let rights = match user {
@@ -36,12 +36,12 @@ pub(super) async fn ask(
     if rights.commands.is_some() {
         return Ok(rights);
     }
-    let tried = try_commands(node, more).await.unwrap_or_default();
+    let tried = try_commands(node, version, more).await.unwrap_or_default();
     Ok(Rights { patterns: rights.patterns, ..tried })
 }
 
 async fn ask_acl(connection: &mut Connection, user: &str, more: &[&str]) -> Result<Rights, CommandError> {
-    let more: Vec<(&str, Vec<&str>)> = more.iter().map(|name| (*name, vec![*name])).collect();
+    let more: Vec<(&str, Vec<&str>)> = more.iter().map(|name| (*name, name.split('|').collect())).collect();
     let needed = needed().map(|(name, words)| (name, words.to_vec())).chain(more).collect::<Vec<_>>();
     let mut commands = vec![Command::of(&["ACL", "GETUSER", user])];
     for (_, command) in &needed {
@@ -94,6 +94,7 @@ fn harmless<'a>(name: &str, words: &[&'a str]) -> Vec<&'a str> {
         "function|load" => vec!["FUNCTION", "LOAD", "x"],
         // No library can have this name.
         "function|delete" => vec!["FUNCTION", "DELETE", "\u{1}"],
+        "function|flush" => vec!["FUNCTION", "FLUSH", "x"],
         "replicaof" => vec!["REPLICAOF", "x", "x"],
         "bgsave" => vec!["BGSAVE", "x"],
         "flushall" => vec!["FLUSHALL", "x"],
@@ -104,12 +105,12 @@ fn harmless<'a>(name: &str, words: &[&'a str]) -> Vec<&'a str> {
 }
 
 /// Tries the commands themselves, over a connection of its own; `None`: nothing was learned. Where a transaction may be begun, they are only
-/// queued, and go with the connection. `PSYNC` has no harmless words, and is not tried.
-async fn try_commands(node: &Node, more: &[&str]) -> Option<Rights> {
+/// queued, and go with the connection. `PSYNC` has no harmless words on every server, and is tried in its own way.
+async fn try_commands(node: &Node, version: (u32, u32, u32), more: &[&str]) -> Option<Rights> {
     let mut connection = node.connect().await.ok()?;
     let first = connection.pipeline(&[Command::new("EXEC"), Command::new("MULTI")]).await.ok()?;
     let queues = matches!(first.get(1), Some(Ok(_)));
-    let more: Vec<(&str, Vec<&str>)> = more.iter().map(|name| (*name, vec![*name])).collect();
+    let more: Vec<(&str, Vec<&str>)> = more.iter().map(|name| (*name, name.split('|').collect())).collect();
     let all = needed().map(|(name, words)| (name, words.to_vec())).chain(more);
     let (known, tried): (Vec<_>, Vec<_>) = all
         .filter(|(name, _)| *name != "psync" && (queues || !WRITES.contains(name)))
@@ -124,11 +125,13 @@ async fn try_commands(node: &Node, more: &[&str]) -> Option<Rights> {
         rights.note(name, &answer);
     }
     let forbidden = rights.commands.get_or_insert_default();
-    // Who may not `SET` may hardly `APPEND`, and who may not `REPLCONF` hardly `PSYNC`.
+    // Who may not `SET` may hardly `APPEND`, and who may not `REPLCONF` hardly `PSYNC` where that is not told.
     if !queues && forbidden.iter().any(|name| name == "set") {
         forbidden.extend(WRITES.iter().map(|name| (*name).to_owned()));
     }
-    if forbidden.iter().any(|name| name == "replconf") {
+    let mut connection = node.connect().await.ok()?;
+    let may_psync = replication::may_psync(&mut connection, version).await.ok().flatten();
+    if matches!(may_psync, Some(Err(_))) || may_psync.is_none() && forbidden.iter().any(|name| name == "replconf") {
         forbidden.push("psync".to_owned());
     }
     // With which keys the user might call them is not known, and no key is promised.

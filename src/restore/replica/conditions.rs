@@ -45,16 +45,34 @@ pub struct Refusal {
     pub reason: String,
     /// The flag that overrides it, if one does.
     pub overridden_by: Option<&'static str>,
+    /// The ACL rule for want of which it is barred.
+    pub lacks: Option<&'static str>,
 }
 
 /// Why a target that replicates by TLS cannot be fed.
 pub const NO_CERTIFICATE: &str =
     "the target replicates over TLS (`tls-replication yes`), and no certificate was given for this machine";
 
+const MAY_NOT_REPLICATE: &str = "the user may not run `REPLICAOF` on the target";
+const MAY_NOT_LIST_FUNCTIONS: &str =
+    "could not tell whether the target has functions, which would be replaced: the user may not use `FUNCTION LIST`";
+const MAY_NOT_LIST_INDEXES: &str =
+    "could not tell whether the target has search indexes, which would be replaced: the user may not use `FT._LIST`";
+
+/// The ACL rules that mend what is barred for want of a right.
+const LACKING: [(&str, &str); 3] = [
+    (MAY_NOT_REPLICATE, "+replicaof"),
+    (MAY_NOT_LIST_FUNCTIONS, "+function|list"),
+    (MAY_NOT_LIST_INDEXES, "+ft._list"),
+];
+
 /// Everything that forbids to feed this target; empty: it may be fed.
 pub fn refusals(target: &Facts, content: &Content, wish: Wish) -> Vec<Refusal> {
     let mut found = Vec::new();
-    let mut refuse = |code, reason: String, overridden_by| found.push(Refusal { code, reason, overridden_by });
+    let mut refuse = |code, reason: String, overridden_by| {
+        let lacks = LACKING.iter().find(|(lacking, _)| *lacking == reason).map(|(_, rule)| *rule);
+        found.push(Refusal { code, reason, overridden_by, lacks });
+    };
     if target.cluster {
         refuse("cluster", "a cluster node refuses `REPLICAOF`".to_owned(), None);
     }
@@ -78,7 +96,7 @@ pub fn refusals(target: &Facts, content: &Content, wish: Wish) -> Vec<Refusal> {
         None | Some(false) => {}
     }
     if target.may_replicaof == Some(false) {
-        refuse("permission_denied", "the user may not run `REPLICAOF` on the target".to_owned(), None);
+        refuse("permission_denied", MAY_NOT_REPLICATE.to_owned(), None);
     }
     if target.lacks_certificate {
         refuse("certificate", NO_CERTIFICATE.to_owned(), None);
@@ -95,12 +113,10 @@ pub fn refusals(target: &Facts, content: &Content, wish: Wish) -> Vec<Refusal> {
         refuse("target_not_empty", reason, Some("--replace-all"));
     }
     if target.empty && target.may_have_functions && wish.existing != Existing::ReplaceAll {
-        let reason = "could not tell whether the target has functions, which would be replaced: the user may not use `FUNCTION LIST`";
-        refuse("permission_denied", reason.to_owned(), Some("--replace-all"));
+        refuse("permission_denied", MAY_NOT_LIST_FUNCTIONS.to_owned(), Some("--replace-all"));
     }
     if target.empty && target.may_have_indexes && wish.existing != Existing::ReplaceAll {
-        let reason = "could not tell whether the target has search indexes, which would be replaced: the user may not use `FT._LIST`";
-        refuse("permission_denied", reason.to_owned(), Some("--replace-all"));
+        refuse("permission_denied", MAY_NOT_LIST_INDEXES.to_owned(), Some("--replace-all"));
     }
     if target.replicas > 0 && !wish.allow_replica_resync {
         let reason = format!(

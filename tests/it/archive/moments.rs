@@ -370,3 +370,99 @@ fn an_offset_of_two_histories_is_never_chosen_by_chance() {
     let (code, answer) = plan(&["--to-latest", "--timeline", "0"]);
     assert_eq!((code, answer["error"]["code"].as_str()), (3, Some("usage")), "{answer:#}");
 }
+
+/// The time of this machine, by which the servers here go.
+fn now() -> String {
+    chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+}
+
+fn pause(milliseconds: u64) {
+    std::thread::sleep(std::time::Duration::from_millis(milliseconds));
+}
+
+#[test]
+fn a_time_at_which_nobody_archived_is_no_quiet_success() {
+    for version in ["redis-server-7.0", "redis-server-6.2"] {
+        let Some(installed) = server_named(version) else { continue };
+        let Some(server) = builder(&installed).start() else { return };
+        let lab = Lab::new();
+        let running = lab.archiver(&server, &[]);
+        lab.published(&server, 1);
+        server.ok(&["SET", "k", "1"]);
+        lab.wait_for(server.info("master_repl_offset").parse().unwrap());
+        stop(running);
+        // Nobody follows the server for longer than a time may be unknown.
+        server.ok(&["SET", "k", "mid"]);
+        let (offset, _) = digest(&server);
+        pause(3500);
+        let time = now();
+        pause(3500);
+        server.ok(&["SET", "k", "late"]);
+        let running = lab.archiver(&server, &[]);
+        lab.wait_for(server.info("master_repl_offset").parse().unwrap());
+        let report = stop(running);
+        assert_eq!(report["archive"]["gaps"], serde_json::json!([]), "{report:#}");
+
+        let line = ["archive", "status", "-i", &server.url(), "--name", "x"];
+        let (code, status) = lab.run(&line).json();
+        let window = &status["windows"][0];
+        let (times, only) = (window["times"].as_array().unwrap(), window["offsets_only"].as_array().unwrap());
+        assert_eq!((code, times.len(), only.len()), (0, 2, 1), "{version}: {status:#}");
+        assert!(only[0]["from"].as_str() < Some(&time) && only[0]["to"].as_str() > Some(&time), "{only:#?} {time}");
+        assert!(only[0]["from_offset"].as_u64() < Some(offset) && only[0]["to_offset"].as_u64() > Some(offset));
+        let words = lab.run(&line).run().everything();
+        assert!(words.contains("only by offset") && words.contains("offsets only"), "{words}");
+
+        let target = builder(&installed).start().unwrap();
+        let binary = installed.path.display().to_string();
+        let url = target.url();
+        let line = ["restore", "--backup-id", "x/latest", "--target-instance", &url, "--server-binary", &binary];
+        for more in [&["--to-time", &time, "--plan"][..], &["--to-time", &time]] {
+            let (code, answer) = lab.run(&line).args(more).json();
+            assert_eq!((code, &answer["status"]), (1, &"warning".into()), "{version} {more:?}: {answer:#}");
+            let warnings = answer["warnings"].to_string();
+            for named in [only[0]["from"].as_str(), only[0]["to"].as_str(), Some("--to-offset"), Some("--to-mark")] {
+                assert!(warnings.contains(named.unwrap()), "{version} {more:?}: {warnings}");
+            }
+            assert_eq!(answer["moment"]["offsets_only"], only[0], "{version} {more:?}");
+        }
+        assert_eq!(target.cli(&["GET", "k"]).trim(), "1");
+        // The way out that the warning names.
+        let target = restored(&lab, &server, &["--to-offset", &offset.to_string()]);
+        assert_eq!(target.cli(&["GET", "k"]).trim(), "mid");
+    }
+}
+
+#[test]
+fn a_time_after_the_last_write_is_restored_if_the_archiver_was_there() {
+    let Some(installed) = server_named("redis-server-7.0") else { return };
+    // With a segment that the last write is still in, and with one that was stored since.
+    for (rpo, is_stored) in [("60s", false), ("1s", true)] {
+        // Nothing comes in the stream but what is written.
+        let server =
+            RedisServer::builder().version(&installed).arg("repl-ping-replica-period", "3600").start().unwrap();
+        let lab = Lab::new();
+        let url = server.url();
+        let words = ["archive", "-i", &url, "--name", "x", "--json", "--rpo", rpo];
+        let running = lab.run(&words).spawn();
+        lab.published(&server, 1);
+        server.ok(&["SET", "k", "1"]);
+        if is_stored {
+            lab.wait_for(server.info("master_repl_offset").parse().unwrap());
+        }
+        pause(2500);
+        let time = now();
+        pause(2500);
+        let report = stop(running);
+        assert!(report["archive"]["recoverable_to"].as_str() > Some(&time), "{rpo}: {time} {report:#}");
+        let (code, status) = lab.run(&["archive", "status", "-i", &url, "--name", "x"]).json();
+        assert!(code == 0 && status["windows"][0]["to"].as_str() > Some(&time), "{rpo}: {time} {status:#}");
+        assert_eq!(status["windows"][0]["offsets_only"], serde_json::json!([]), "{rpo}: {status:#}");
+        let target = builder(&installed).start().unwrap();
+        let binary = installed.path.display().to_string();
+        let line = ["restore", "--backup-id", "x/latest", "--to-time", &time, "--server-binary", &binary];
+        let (code, answer) = lab.run(&line).args(["--target-instance", &target.url()]).json();
+        assert_eq!((code, &answer["moment"]["offsets_only"]), (0, &serde_json::Value::Null), "{rpo}: {answer:#}");
+        assert_eq!(target.cli(&["GET", "k"]).trim(), "1", "{rpo}");
+    }
+}

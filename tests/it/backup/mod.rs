@@ -23,6 +23,7 @@ mod shutdown;
 mod stale;
 mod stores;
 mod telling;
+mod users;
 
 use std::fs;
 use std::path::{Path, PathBuf};

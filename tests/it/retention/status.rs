@@ -208,3 +208,53 @@ fn where_all_backups_are_damaged_nothing_is_called_ok() {
     assert_eq!(run(&["list", "--limit", "1"]).code, 0);
     assert_eq!(run(&["list", "--json"]).json()["status"], "warning");
 }
+
+#[test]
+fn an_instance_without_a_backup_that_can_be_used_is_not_ok() {
+    let Some((folder, all)) = with_backups(&[3, 1]) else { return };
+    let text = folder.text();
+    let root = folder.path();
+    let run = |command: &str, instance: &str| RedisOps::new().args([command, "-i", instance, "-r", &text]).run();
+    // The manifest of another instance, one that is cut, and a backup that was killed.
+    for (instance, cut) in [("copied", false), ("cut", true)] {
+        let to = root.join(instance).join(&all[0]);
+        std::fs::create_dir_all(&to).unwrap();
+        for file in
+            std::fs::read_dir(root.join("prod").join(&all[0])).unwrap().flatten().filter(|file| file.path().is_file())
+        {
+            std::fs::copy(file.path(), to.join(file.file_name())).unwrap();
+        }
+        if cut {
+            let manifest = to.join("manifest.json");
+            let whole = std::fs::read(&manifest).unwrap();
+            std::fs::write(&manifest, &whole[..whole.len() / 2]).unwrap();
+        }
+        let found = run("status", instance);
+        assert_eq!(found.code, 2, "{instance}: {}", found.everything());
+        assert!(found.text().contains("no good backup exists"), "{instance}: {}", found.text());
+        let found = run("list", instance);
+        assert!(found.code == 1 && found.text().contains("no usable backup"), "{instance}: {}", found.everything());
+    }
+    let to = root.join("killed").join(&all[0]);
+    std::fs::create_dir_all(&to).unwrap();
+    let begun = std::fs::read_to_string(root.join("prod").join(&all[0]).join("begun.json")).unwrap();
+    std::fs::write(to.join("begun.json"), begun).unwrap();
+    for command in ["status", "list"] {
+        let found = run(command, "killed");
+        assert_eq!(found.code, 1, "{command}: {}", found.everything());
+    }
+    // An object that is gone is damage, in every list.
+    let data = std::fs::read_dir(root.join("prod").join(&all[1])).unwrap().flatten();
+    let data =
+        data.map(|file| file.path()).find(|path| path.file_name().unwrap().to_string_lossy().starts_with("dump.rdb"));
+    std::fs::remove_file(data.unwrap()).unwrap();
+    let found = run("list", "prod");
+    assert!(
+        found.text().contains("published, damaged") && found.text().contains("1 damaged"),
+        "{}",
+        found.everything()
+    );
+    assert!(found.text().contains("is missing"), "{}", found.everything());
+    let (_, answer) = RedisOps::new().args(["list", "-i", "prod", "-r", &text]).json();
+    assert_eq!((&answer["backups"][0]["damaged"], &answer["backups"][1]["damaged"]), (&true.into(), &false.into()));
+}

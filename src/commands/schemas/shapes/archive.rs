@@ -38,6 +38,17 @@ pub(in crate::commands) fn archive() -> Fields {
         ),
         ("recoverable_from_offset", maybe(count())),
         ("first_base", described(maybe(text()), "that backup")),
+        (
+            "times",
+            described(
+                list(object(&[("from", time()), ("to", time())])),
+                "stretches in which `restore --to-time` can choose any time",
+            ),
+        ),
+        (
+            "offsets_only",
+            described(list(offsets_only()), "stretches whose times are unknown: the stream was archived later"),
+        ),
     ]);
     let archiver = object(&[
         ("token", text()),
@@ -85,6 +96,16 @@ pub(in crate::commands) fn archive() -> Fields {
     (fields, answers)
 }
 
+/// Two marks that are too far apart to choose a time between them.
+fn offsets_only() -> Value {
+    object(&[
+        ("from", described(maybe(time()), "the clock of the server at the first of two marks")),
+        ("to", maybe(time())),
+        ("from_offset", count()),
+        ("to_offset", count()),
+    ])
+}
+
 /// A moment between two backups.
 pub(super) fn moment() -> Value {
     object(&[
@@ -97,5 +118,12 @@ pub(super) fn moment() -> Value {
         ("stream_bytes", described(count(), "between the base and the moment")),
         ("segments", count()),
         ("lost_bytes", described(count(), "of stream behind the moment, which are not restored")),
+        (
+            "offsets_only",
+            described(
+                maybe(offsets_only()),
+                "`--to-time` lies between these two marks, which are too far apart: the data is that of the first",
+            ),
+        ),
     ])
 }

@@ -92,6 +92,13 @@ pub(in crate::commands) fn listing() -> Fields {
         ("verified_level", maybe(text())),
         ("proven_at", described(maybe(map(time())), "when each level was last proven good")),
         ("verified_status", described(maybe(text()), "of the last verification, good or bad")),
+        (
+            "damaged",
+            described(
+                maybe(truth()),
+                "the last verification found damage, or an object is missing or of another length; null: not published",
+            ),
+        ),
         ("verified_found", described(maybe(list(text())), "what the last verification found, in words")),
         ("slots", described(maybe(text()), "of one shard of a cluster")),
         ("stale", maybe(truth())),
