@@ -6,6 +6,7 @@
 mod asking;
 mod deployment;
 mod gate;
+mod held;
 mod host;
 mod interrupted;
 pub(crate) mod keyspace;
@@ -24,6 +25,7 @@ mod wire;
 pub(crate) use asking::{Options, look_at_keys, take};
 pub(crate) use deployment::{Cluster, ClusterShard, Member, Moving, Topology};
 pub(crate) use gate::Receipt;
+pub(crate) use held::held_writes;
 pub(crate) use host::{HostFacts, waiting_at};
 pub(crate) use interrupted::{InterruptedRestore, REPLID_MARK};
 pub(crate) use left_behind::{LeftBehind, answers};

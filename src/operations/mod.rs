@@ -11,6 +11,7 @@ pub mod proof;
 mod reading;
 pub mod restore;
 pub mod safety;
+mod tails;
 pub mod turn;
 
 pub use follow::follow;
@@ -19,4 +20,5 @@ pub use proof::Proof;
 pub use reading::read_marked;
 pub use restore::{Agreed, Ended, restore};
 pub use safety::{Safety, SafetyBackup, SafetyTaken};
+pub use tails::apply_tails;
 pub use turn::{Locked, Turn, Turns, take_turn};

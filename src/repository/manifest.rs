@@ -23,8 +23,11 @@ pub(crate) use words::{Mode, Role};
 /// | format | since | what a reader must know |
 /// |---|---|---|
 /// | 1 | 0.1.0 | one moment, in one object for each shard |
-/// | 2 | not written yet | [`Shard::tail`]: the object alone is another moment |
-pub const FORMAT_VERSION: u32 = 1;
+/// | 2 | 0.1.0 | [`Shard::tail`]: the object alone is another moment |
+pub const FORMAT_VERSION: u32 = 2;
+
+/// The format of a manifest that has nothing to say that readers of it do not know.
+pub const LEAST_FORMAT: u32 = 1;
 
 /// A manifest may not be longer than this, in bytes. One of 1,000 shards has about 3 MB.
 pub const MANIFEST_LIMIT: u64 = 4 << 20;
@@ -69,7 +72,14 @@ pub struct Manifest {
     /// When the data were so: from the earliest to the latest of the shards. `None`: not known, or an earlier version made it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moment: Option<Moment>,
-    /// Seconds from the moment of the earliest shard to that of the latest, at most; `None`: there is one shard, or a moment is not known.
+    /// At which moment the shards were held, if they are of one moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub barrier: Option<Barrier>,
+    /// Why the shards are not of one moment, in words; `None`: they are, there is one shard, or an earlier version made the backup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_barrier: Option<String>,
+    /// Seconds from the moment of the earliest shard to that of the latest, at most; `None`: there is one shard, they are of one moment, or
+    /// a moment is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skew_seconds: Option<f64>,
     /// What is in all shards together; `None` where the structure was not understood.
@@ -106,6 +116,23 @@ impl Manifest {
             _ => None,
         };
         from.map_or(self.created_at, |from| from.min(self.created_at))
+    }
+
+    /// Bytes of the streams that lead from the RDBs of the shards to the barrier; `None`: the RDBs alone are the backup.
+    pub fn tail_bytes(&self) -> Option<u64> {
+        let tails = self.shards.iter().filter_map(|shard| shard.tail.as_ref());
+        tails.map(Tail::raw_bytes).reduce(u64::saturating_add)
+    }
+
+    /// Seconds between the moments of the RDBs of the shards, at most, whatever tails lead on from them. `None`: not known.
+    pub fn skew_of_bases(&self) -> Option<f64> {
+        let mut each = self.shards.iter().map(|shard| shard.moment);
+        let first = each.next()??;
+        let all = each.try_fold(first, |all, one| {
+            let one = one?;
+            Some(Moment { from: all.from.min(one.from), to: all.to.max(one.to) })
+        })?;
+        (self.shards.len() > 1).then(|| (all.to - all.from).as_seconds_f64())
     }
 
     /// False where the structure has findings: such a backup is kept because it may be the only copy, but it is not good.
@@ -250,8 +277,7 @@ pub struct Shard {
     /// census, and are not restored.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub keys_outside: u64,
-    /// Writes that belong to this shard, behind its object; `None`: there are none. No version reads them yet: a reader refuses a
-    /// manifest that has some.
+    /// The writes of this shard between its object and the barrier; `None`: there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tail: Option<Tail>,
 }
@@ -277,14 +303,38 @@ pub struct Moment {
 pub struct Tail {
     /// Name of the object beside the manifest.
     pub object: String,
-    /// Replication offset of its first byte.
+    /// Replication offset behind which it begins: that of the RDB.
     pub from: u64,
-    /// Replication offset behind its last byte.
+    /// Replication offset of its last byte: that of the barrier.
     pub to: u64,
-    /// Bytes of the object.
+    /// Bytes of it that are not of the stream, and count as no offset there: a `SELECT` at its beginning, and of 6.2 expiries as moments.
+    #[serde(default)]
+    pub added_bytes: u64,
+    /// SHA-256 of what the object holds, hex.
+    pub raw_sha256: String,
+    /// Bytes of the object, which is a sequence of zstd frames.
     pub stored_bytes: u64,
     /// SHA-256 of the object, hex.
     pub stored_sha256: String,
+    /// Commands of the stream.
+    pub commands: u64,
+}
+
+impl Tail {
+    /// Bytes of the stream, and what was added to it.
+    pub fn raw_bytes(&self) -> u64 {
+        self.to.saturating_sub(self.from).saturating_add(self.added_bytes)
+    }
+}
+
+/// The moment at which the shards of a cluster were held.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Barrier {
+    /// Seconds for which each primary held its writes.
+    pub held_seconds: f64,
+    /// When that was, by the clock of the machine that made the backup.
+    #[serde(serialize_with = "crate::times::serialize")]
+    pub at: DateTime<Utc>,
 }
 
 /// The census as far as it fits a manifest; the rest is in `census.bin`.

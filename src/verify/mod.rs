@@ -17,6 +17,7 @@ mod level;
 mod of_file;
 mod reading;
 mod repeated;
+mod tails;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -180,6 +181,7 @@ async fn examine(
     let mut outcome = None;
     let mut checked = Checked::default();
     let (mut findings, beside) = presence(repository, manifest, &mut checked).await?;
+    findings.extend(tails::presence(repository, manifest, &mut checked).await?);
     let (mut census, mut needs) = (None, None);
     let mut module_aux = BTreeMap::new();
     // What is missing or has another length need not be read to be wrong.
@@ -225,6 +227,10 @@ async fn examine(
             }
             findings.extend(wrong);
             census = merge(census, own);
+        }
+        findings.extend(tails::contents(repository, manifest, &mut checked, cancel).await?);
+        if level == Level::Drill {
+            findings.extend(tails::not_drilled(manifest));
         }
         if level >= Level::Structure
             && examination::status(&findings) != Status::Failed

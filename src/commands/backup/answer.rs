@@ -7,6 +7,7 @@ use crate::commands::table::{Table, verdict};
 use crate::commands::{Context, Outcome};
 use crate::explain::{Fault, Result};
 use crate::printer::words;
+use crate::repository::manifest::Manifest;
 
 /// A backup that has failed.
 pub(super) struct Failed {
@@ -81,8 +82,8 @@ pub(super) fn show(
         &format!("{} as RDB, {} stored ({})", words::bytes(raw), words::bytes(stored), manifest.compression),
     ]);
     cost(&report.sources, &mut table);
-    if let Some(skew) = manifest.skew_seconds {
-        table.row(["moment", &format!("one per shard, at most {skew:.1} s apart")]);
+    if let Some(moment) = moment(manifest) {
+        table.row(["moment", &moment]);
     }
     let sentence = match (&report.warnings[..], &report.reservations[..]) {
         ([], []) => format!("{} is published and sound", manifest.id),
@@ -102,6 +103,23 @@ pub(super) fn show(
         _ => outcome,
     };
     Ok(outcome.field("warnings", [report.warnings.as_slice(), &others].concat()).text(text))
+}
+
+/// Whether the shards of a cluster are of one moment, and why not.
+fn moment(manifest: &Manifest) -> Option<String> {
+    if let Some(barrier) = &manifest.barrier {
+        let tails = words::bytes(manifest.tail_bytes().unwrap_or_default());
+        let held = barrier.held_seconds * 1000.0;
+        let at = crate::times::text(barrier.at);
+        return Some(format!(
+            "one for all shards, {at}: writes were held for {held:.0} ms; {tails} of stream lead there"
+        ));
+    }
+    let apart = manifest.skew_seconds.map(|skew| format!("one per shard, at most {skew:.1} s apart"))?;
+    Some(match &manifest.no_barrier {
+        Some(why) => format!("{apart}: {why}"),
+        None => apart,
+    })
 }
 
 /// The sources of all shards as one; `None` for a file.

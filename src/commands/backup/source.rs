@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::Shards;
-use crate::backup;
 use crate::backup::cluster::Prepared;
+use crate::backup::{self, Method};
 use crate::capture::source::{self, Chosen, Found, SourceError, Wanted};
 use crate::connection::Node;
 use crate::introspection::Topology;
@@ -22,6 +22,7 @@ pub(super) async fn find(
     node: &Node,
     wanted: Wanted,
     shards: Shards,
+    method: Method,
     only_plan: bool,
     voice: &dyn Voice,
 ) -> Result<Source, SourceError> {
@@ -35,6 +36,9 @@ pub(super) async fn find(
         retries: shards.retries,
         wait: if only_plan { Duration::ZERO } else { shards.wait },
         allow_gaps: shards.allow_gaps,
+        consistent: shards.consistent,
+        tail_limit: shards.tail_limit,
+        by_key: method == Method::Scan,
     };
     Ok(Source::Cluster(Box::new(backup::cluster::prepare(node, cluster, settings, voice).await?)))
 }

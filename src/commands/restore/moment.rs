@@ -39,7 +39,7 @@ pub async fn run(settings: &Settings, wanted: &MomentWanted, context: &Context) 
     let choosing = async { Ok(moment::choose(&repository, &named, &wanted.wanted).await?) };
     let moment = context.interruptible(choosing).await.with_context(|| format!("cannot choose a moment of {named}"))?;
     let shown = moment.shown();
-    let found = find_scratch(&wanted.scratch, &moment).await?;
+    let found = find_scratch(&wanted.scratch, &moment.base.shards[..1]).await?;
     let table = table(&shown, &found, context);
     if settings.plan {
         // A damaged segment is found before anybody relies on it.
