@@ -67,9 +67,7 @@ fn lacks_data(manifest: &Manifest, objects: &[ObjectInfo]) -> bool {
     let length = |name: &str| {
         objects.iter().find(|object| object.key.strip_prefix(&folder) == Some(name)).map(|object| object.length)
     };
-    let of_shards = manifest.shards.iter().map(|shard| (&shard.object, shard.stored_bytes));
-    let of_tails = manifest.shards.iter().filter_map(|shard| shard.tail.as_ref());
-    let mut data = of_shards.chain(of_tails.map(|tail| (&tail.object, tail.stored_bytes)));
     let census = manifest.census.as_ref().and_then(|census| census.object.as_ref());
-    data.any(|(object, stored)| length(object) != Some(stored)) || census.is_some_and(|census| length(census).is_none())
+    manifest.objects().any(|(object, stored)| length(object) != Some(stored))
+        || census.is_some_and(|census| length(census).is_none())
 }

@@ -18,7 +18,7 @@ use crate::capture::CaptureError;
 use crate::capture::source::{Chosen, SourceError, choose_in};
 use crate::capture::spool::Spooling;
 use crate::capture::tail::{Following, NoBarrier};
-use crate::connection::{Address, Node};
+use crate::connection::{Address, Node, Retry};
 use crate::introspection::Cluster;
 use crate::progress::{Progress, Unit};
 use crate::replies::Slots;
@@ -94,7 +94,9 @@ impl Capture<'_> {
         let shard = &self.prepared.cluster.shards[index];
         let others = std::iter::once(&shard.primary).chain(&shard.replicas);
         let others = others.map(|member| &member.node).filter(|node| node.address != chosen.node.address);
-        let nodes = std::iter::once(&chosen.node).chain(others).cloned().collect();
+        // One attempt each: a node that is gone must not keep the next one waiting.
+        let nodes = std::iter::once(&chosen.node).chain(others);
+        let nodes = nodes.map(|node| Node { retry: Retry::never(), ..node.clone() }).collect();
         let most = self.prepared.settings.tail_limit.unwrap_or(chosen.facts.used_memory.max(SHORT));
         tokio::select! {
             following = Following::begin(nodes, self.options.spool.folder.clone(), most) => Some(following),
@@ -158,7 +160,7 @@ impl Capture<'_> {
     pub(super) async fn seen_again(&self) -> Result<Cluster, SourceError> {
         let mut why = None;
         for member in self.prepared.cluster.members() {
-            let node = Node { retry: crate::connection::Retry::never(), ..member.node.clone() };
+            let node = Node { retry: Retry::never(), ..member.node.clone() };
             let seen = match node.connect().await {
                 Ok(mut connection) => Cluster::seen_by(&member.node, &mut connection).await.map_err(SourceError::from),
                 Err(error) => Err(error.into()),

@@ -22,7 +22,7 @@ pub enum NoBarrier {
     /// A primary refuses a question.
     #[error("{node}: {error}")]
     Command {
-        /// The primary.
+        /// Name of the primary.
         node: String,
         /// What it said.
         error: CommandError,
@@ -33,7 +33,7 @@ pub enum NoBarrier {
     /// A primary answers too slowly: writes would be held for too long.
     #[error("{node} takes {} ms to answer; at most {} ms are allowed", took.as_millis(), limit.as_millis())]
     Slow {
-        /// The primary.
+        /// Name of the primary.
         node: String,
         /// The fastest of some round trips.
         took: Duration,
@@ -43,7 +43,7 @@ pub enum NoBarrier {
     /// A primary is in a state in which writes must not be held, or its stream not be followed.
     #[error("{node}: {why}")]
     NotNow {
-        /// The server.
+        /// Name of the server.
         node: String,
         /// What is under way there.
         why: String,
@@ -61,7 +61,7 @@ pub enum NoBarrier {
     Lost {
         /// The number of the shard.
         shard: usize,
-        /// How.
+        /// How it was lost, in words.
         why: String,
     },
     /// The stream of a shard has become longer than allowed, twice.

@@ -34,7 +34,7 @@ const GIVE_UP: Duration = Duration::from_secs(60);
 pub enum Lost {
     /// It has become longer than allowed.
     TooLong,
-    /// In words.
+    /// The link broke, for this reason.
     Broken(String),
 }
 

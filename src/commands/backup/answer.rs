@@ -57,7 +57,7 @@ pub(super) fn show(
     };
     let manifest = &report.manifest;
     let raw: u64 = manifest.shards.iter().map(|shard| shard.raw_bytes).sum();
-    let stored: u64 = manifest.shards.iter().map(|shard| shard.stored_bytes).sum();
+    let stored = manifest.stored_bytes();
     let mut table = Table::pairs();
     table.row(["backup", &format!("{}/{}", manifest.instance, manifest.id)]);
     let node = match manifest.shards.as_slice() {

@@ -27,7 +27,7 @@ pub async fn of(backup: &Backup, context: &Context) -> Result<Option<Led>> {
     Ok(manifest.tail_bytes().map(|_| Led { repository, manifest }))
 }
 
-/// Restores it.
+/// Restores it as the settings say: with its tails, or without.
 pub async fn run(settings: &Settings, led: &Led, context: &Context) -> Result<Outcome> {
     match &settings.tails {
         Tails::Applied(scratch) => applied(settings, led, scratch, context).await,

@@ -90,8 +90,17 @@ fn must_have_no_hole(server: &RedisServer, what: &str) {
     }
 }
 
+/// [`kinds`], and the oldest, which knows no filter for a follower.
+fn versions() -> Vec<Installed> {
+    servers().into_iter().filter(|installed| installed.is("6.2")).chain(kinds()).collect()
+}
+
 fn started(installed: &Installed) -> Option<Cluster> {
-    Cluster::of(&[installed, installed, installed], false, &[("repl-diskless-sync-delay", "0")])
+    let cluster = Cluster::of(&[installed, installed, installed], false, &[("repl-diskless-sync-delay", "0")])?;
+    for node in cluster.nodes() {
+        node.wait_for("all are linked", |node| !node.ok(&["CLUSTER", "NODES"]).contains("disconnected"));
+    }
+    Some(cluster)
 }
 
 /// A backup with a barrier. On a machine that is busy with other things it may not be had at once.
@@ -120,7 +129,7 @@ fn restored(folder: &Folder, installed: &Installed) -> (RedisServer, Value) {
 
 #[test]
 fn no_write_lacks_the_one_that_was_acknowledged_before_it() {
-    for installed in kinds() {
+    for installed in versions() {
         let Some(cluster) = started(&installed) else { return };
         cluster.fill(300);
         let (name, before, folder) = (&installed.name, cluster.seen(), Folder::new());
@@ -203,10 +212,7 @@ fn without_the_right_a_typed_barrier_is_refused_and_auto_says_why_there_is_none(
 
 #[test]
 fn a_pause_of_somebody_else_stays_in_force() {
-    for installed in servers()
-        .into_iter()
-        .filter(|installed| ["6.2", "7.0", "8.10", "valkey-server-9"].iter().any(|kind| installed.is(kind)))
-    {
+    for installed in versions() {
         let Some(cluster) = started(&installed) else { return };
         cluster.fill(30);
         let (name, folder) = (&installed.name, Folder::new());
@@ -305,4 +311,62 @@ fn a_tail_that_is_damaged_or_missing_is_found() {
     // A removal takes the tails along.
     let (_, answer) = RedisOps::new().args(["delete", "-r", &folder.text(), &id, "--yes", "--last"]).json();
     assert_eq!(folder.files(), Vec::<String>::new(), "{answer}");
+}
+
+#[test]
+fn a_stream_that_grows_too_long_costs_one_more_rdb_and_then_the_barrier() {
+    let Some(cluster) = any_kind().and_then(|installed| started(&installed)) else { return };
+    cluster.fill(60);
+    let folder = Folder::new();
+    let more = ["--json", "--tail-limit", "200"];
+    // The last shard is read slowly, so that those before it are written to meanwhile.
+    cluster.primary(2).ok(&["CONFIG", "SET", "rdb-key-save-delay", "20000"]);
+    let run = |more: &[&str]| while_chains_are_written(&cluster, || backup(&cluster.url(), &folder.text(), more).run());
+    let refused = run(&[&more[..], &["--consistent", "barrier"]].concat());
+    assert_eq!(failure(&refused), (2, "no_barrier".to_owned()), "{}", refused.everything());
+    assert!(refused.text().contains("--tail-limit"), "{}", refused.everything());
+    assert_eq!(folder.files(), Vec::<String>::new());
+    let taken = run(&more);
+    let manifest = &taken.json()["backup"];
+    assert_eq!(
+        (taken.code, &manifest["consistency"]),
+        (0, &"point_in_time_per_shard".into()),
+        "{}",
+        taken.everything()
+    );
+    assert!(manifest["no_barrier"].to_string().contains("--tail-limit"), "{manifest}");
+    assert!(manifest["skew_seconds"].as_f64().is_some_and(|skew| skew > 0.0), "{manifest}");
+    // What the second RDB has taken the place of is gone.
+    let rdbs = folder.files().into_iter().filter(|file| file.contains("shard-") || file.contains("tail-")).count();
+    assert_eq!(rdbs, 3, "{:?}", folder.files());
+}
+
+#[test]
+fn a_shutdown_does_not_wait_for_a_follower() {
+    for installed in kinds() {
+        let Some(mut cluster) = started(&installed) else { return };
+        cluster.fill(300);
+        cluster.primary(2).ok(&["CONFIG", "SET", "rdb-key-save-delay", "100000"]);
+        let folder = Folder::new();
+        let running = backup(&cluster.url(), &folder.text(), &["--json"]).spawn();
+        // The shards of one machine are read one after the other.
+        cluster.primary(2).wait_for("the last shard is read", |node| node.info("rdb_bgsave_in_progress") == "1");
+        assert!(cluster.primary(0).info("slave0").contains("ip=x.invalid,"), "{}", cluster.primary(0).info("slave0"));
+        let begun = Instant::now();
+        cluster.primary_mut(0).shut_down();
+        let took = begun.elapsed();
+        running.signal("KILL");
+        // Without an answer it waits for ten seconds.
+        assert!(took < Duration::from_secs(8), "{}: {took:?}", installed.name);
+    }
+}
+
+#[test]
+fn primaries_that_count_their_replicas_are_not_followed() {
+    let Some(cluster) = any_kind().and_then(|installed| started(&installed)) else { return };
+    cluster.fill(30);
+    cluster.primary(1).ok(&["CONFIG", "SET", "min-replicas-to-write", "1"]);
+    let folder = Folder::new();
+    let answer = backed_up(&cluster.url(), &folder.text(), &[]);
+    assert!(answer["backup"]["no_barrier"].to_string().contains("min-replicas-to-write"), "{answer}");
 }

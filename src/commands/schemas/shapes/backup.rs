@@ -81,6 +81,7 @@ pub(in crate::commands) fn listing() -> Fields {
         ("proven_at", described(maybe(map(time())), "when each level was last proven good")),
         ("verified_status", described(maybe(text()), "of the last verification, good or bad")),
         ("verified_found", described(maybe(list(text())), "what the last verification found, in words")),
+        ("consistency", maybe(consistency())),
         ("slots", described(maybe(text()), "of one shard of a cluster")),
         ("stale", maybe(truth())),
         ("pins", list(text())),
