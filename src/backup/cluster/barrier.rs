@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::prepared::Consistent;
-use super::shards::Capture;
+use super::shards::{Capture, may_go_better};
 use super::shot::Shot;
 use crate::backup::captured::Made;
 use crate::backup::held::Held;
@@ -75,14 +75,25 @@ async fn drawn(
         let Some(why) = shots[index].is_lost(index) else { continue };
         // Once: what does not keep up with the writes will not keep up next time.
         capture.progress.note(&format!("reading shard {index} (slots {}) again: {why}", capture.slots(index)));
-        let fresh = capture.tried(index, capture.prepared.settings.retries + 1, cancel).await?;
+        let fresh = match capture.tried(index, capture.prepared.settings.retries + 1, cancel).await {
+            Ok(fresh) => fresh,
+            // The first RDB of the shard is as good as before.
+            Err(trouble) if may_go_better(&trouble) || matches!(trouble, Trouble::Source(_)) => {
+                return Ok(Err(NoBarrier::Lost { shard: index, why: trouble.to_string() }));
+            }
+            Err(trouble) => return Err(trouble),
+        };
         let old = std::mem::replace(&mut shots[index], fresh);
         withdraw(capture.draft, &old.made.object).await;
         if let Some(why) = shots[index].is_lost(index) {
             return Ok(Err(why));
         }
     }
-    let cut = match barrier::hold(&primaries(capture).await?).await {
+    let held = match primaries(capture).await {
+        Ok(primaries) => barrier::hold(&primaries).await,
+        Err(why) => Err(why),
+    };
+    let cut = match held {
         Ok(cut) => cut,
         Err(why) => return Ok(Err(why)),
     };
@@ -105,11 +116,13 @@ async fn drawn(
 }
 
 /// The primaries as they are now, one for each shard: after a failover they are others than before.
-async fn primaries(capture: &Capture<'_>) -> Result<Vec<Node>, Trouble> {
-    let now = capture.seen_again().await?;
+async fn primaries(capture: &Capture<'_>) -> Result<Vec<Node>, NoBarrier> {
+    let not_now = |error: SourceError| NoBarrier::NotNow { node: "the cluster".to_owned(), why: error.to_string() };
+    let now = capture.seen_again().await.map_err(not_now)?;
     let mut primaries = Vec::new();
     for shard in &capture.prepared.cluster.shards {
-        let same = now.shards.iter().find(|other| other.slots == shard.slots).ok_or(SourceError::Moved)?;
+        let same = now.shards.iter().find(|other| other.slots == shard.slots);
+        let same = same.ok_or(SourceError::Moved).map_err(not_now)?;
         primaries.push(same.primary.node.clone());
     }
     Ok(primaries)

@@ -190,7 +190,7 @@ impl Capture<'_> {
 }
 
 /// Whether another attempt may do better: the store and this machine are the same for every node.
-fn may_go_better(trouble: &Trouble) -> bool {
+pub(super) fn may_go_better(trouble: &Trouble) -> bool {
     match trouble {
         Trouble::Capture(error) => {
             matches!(error, CaptureError::Replication(_) | CaptureError::Scan(_) | CaptureError::Rdb(_))

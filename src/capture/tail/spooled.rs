@@ -5,6 +5,7 @@ use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
+use crate::explain::{Explain, Meaning};
 use crate::repository::segment::Mark;
 use crate::stream::{Scanner, StreamError};
 
@@ -20,6 +21,15 @@ pub enum SpoolError {
     /// The bytes are no stream.
     #[error(transparent)]
     Stream(#[from] StreamError),
+}
+
+impl Explain for SpoolError {
+    fn meaning(&self) -> Meaning {
+        match self {
+            Self::Disk(error) => error.meaning(),
+            Self::Stream(error) => error.meaning(),
+        }
+    }
 }
 
 /// A stretch of a replication stream in a file.
