@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::blocking;
 use crate::codec::{CodecError, Sha256Digest, Unpacker};
+use crate::explain::{Explain, Interrupted, Meaning};
 use crate::repository::manifest::{Manifest, Tail};
 use crate::repository::{Repository, RepositoryError};
 use crate::storage::StorageError;
@@ -37,6 +38,16 @@ pub enum TailError {
     /// A signal came.
     #[error("interrupted")]
     Interrupted,
+}
+
+impl Explain for TailError {
+    fn meaning(&self) -> Meaning {
+        match self {
+            Self::Missing | Self::Damaged(_) => Meaning::of("corrupt"),
+            Self::Repository(error) => error.meaning(),
+            Self::Interrupted => Interrupted.meaning(),
+        }
+    }
 }
 
 impl From<CodecError> for TailError {

@@ -20,5 +20,5 @@ pub use proof::Proof;
 pub use reading::read_marked;
 pub use restore::{Agreed, Ended, restore};
 pub use safety::{Safety, SafetyBackup, SafetyTaken};
-pub use tails::apply_tails;
+pub use tails::{applied_before, apply_tails};
 pub use turn::{Locked, Turn, Turns, take_turn};

@@ -16,10 +16,24 @@ use crate::explain::{Fault, Result};
 use crate::moment;
 use crate::progress::Progress;
 use crate::repository::manifest::{Manifest, NOT_BEFORE, Purpose};
-use crate::repository::{BegunBy, Repository};
+use crate::repository::{BegunBy, Listed, Repository};
 
 /// Bytes that may wait on this machine's disk while the store is away.
 const SPOOL_LIMIT: u64 = 1_000_000_000;
+
+/// The label that says by its digest which backup another was made of.
+const MADE_OF: &str = "made-of";
+
+/// What was made of a backup with tails before, if it is still there: a restore that was interrupted goes on with that.
+///
+/// # Errors
+/// The repository cannot be listed.
+pub async fn applied_before(repository: &Repository, manifest: &Manifest) -> Result<Option<Manifest>> {
+    let identity = manifest.identity();
+    let listed = repository.list(Some(&manifest.instance)).await?;
+    let made = |one: &Manifest| one.labels.get(MADE_OF) == Some(&identity) && one.is_sound();
+    Ok(listed.iter().filter_map(Listed::manifest).find(|one| made(one)).cloned())
+}
 
 /// Makes a backup without tails of one that has some.
 ///
@@ -36,8 +50,11 @@ pub async fn apply_tails(
 ) -> Result<Manifest> {
     // Everything is read once before anything is made of it: a damaged tail costs no server.
     let databases = moment::check_tails(repository, manifest, cancel).await?;
-    let mut labels: BTreeMap<String, String> =
-        [("base".to_owned(), format!("{}/{}", manifest.instance, manifest.id))].into();
+    let mut labels: BTreeMap<String, String> = [
+        ("base".to_owned(), format!("{}/{}", manifest.instance, manifest.id)),
+        (MADE_OF.to_owned(), manifest.identity()),
+    ]
+    .into();
     if let Some(barrier) = &manifest.barrier {
         labels.insert(NOT_BEFORE.to_owned(), crate::times::text(barrier.at));
     }

@@ -68,11 +68,11 @@ async fn drawn(
     shots: &mut [Shot],
     cancel: &CancellationToken,
 ) -> Result<Result<barrier::Cut, NoBarrier>, Trouble> {
-    for index in 0..shots.len() {
-        if shots[index].made.consistency == Consistency::Fuzzy {
-            return Ok(Err(NoBarrier::ByKey(shots[index].made.node.clone())));
+    for (index, shot) in shots.iter_mut().enumerate() {
+        if shot.made.consistency == Consistency::Fuzzy {
+            return Ok(Err(NoBarrier::ByKey(shot.made.node.clone())));
         }
-        let Some(why) = shots[index].is_lost(index) else { continue };
+        let Some(why) = shot.is_lost(index) else { continue };
         // Once: what does not keep up with the writes will not keep up next time.
         capture.progress.note(&format!("reading shard {index} (slots {}) again: {why}", capture.slots(index)));
         let fresh = match capture.tried(index, capture.prepared.settings.retries + 1, cancel).await {
@@ -83,9 +83,9 @@ async fn drawn(
             }
             Err(trouble) => return Err(trouble),
         };
-        let old = std::mem::replace(&mut shots[index], fresh);
+        let old = std::mem::replace(shot, fresh);
         withdraw(capture.draft, &old.made.object).await;
-        if let Some(why) = shots[index].is_lost(index) {
+        if let Some(why) = shot.is_lost(index) {
             return Ok(Err(why));
         }
     }

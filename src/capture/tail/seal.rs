@@ -109,13 +109,15 @@ pub fn seal(spooled: &Spooled, stretch: Sealing, mut give: impl FnMut(Bytes) -> 
     let mut frame = |frame: &[u8]| if give(Bytes::copy_from_slice(frame)) { Ok(()) } else { Err(SealError::Gone) };
     let mut scanner = Scanner::at(stretch.from, stretch.database);
     let (mut commands, mut added_bytes, mut at) = (0, 0, stretch.from);
+    if !begins_with_select(spooled, stretch)? {
+        let first = select(stretch.database);
+        added_bytes += first.len() as u64;
+        out.push(&first, &mut frame)?;
+    }
     spooled.between(stretch.from, stretch.to, |bytes| {
         // What comes behind the commands that end at these offsets.
         let mut added: Vec<(u64, Vec<u8>)> = Vec::new();
         scanner.push(bytes, |command| {
-            if commands == 0 && !command.is("SELECT") {
-                added.push((command.start, select(stretch.database)));
-            }
             commands += 1;
             if stretch.is_relative
                 && let Some(expiry) = absolute::behind(command, spooled.marks())
@@ -145,6 +147,19 @@ pub fn seal(spooled: &Spooled, stretch: Sealing, mut give: impl FnMut(Bytes) -> 
         stored_sha256: stored.finish(),
     })
 }
+
+/// Whether the server itself has said which database is in force.
+fn begins_with_select(spooled: &Spooled, stretch: Sealing) -> Result<bool, SealError> {
+    let mut first = Vec::new();
+    spooled.between(stretch.from, stretch.to.min(stretch.from + SELECT.len() as u64), |bytes| {
+        first.extend_from_slice(bytes);
+        Ok::<(), SealError>(())
+    })?;
+    Ok(first.eq_ignore_ascii_case(SELECT))
+}
+
+/// How a `SELECT` begins.
+const SELECT: &[u8] = b"*2\r\n$6\r\nSELECT\r\n";
 
 /// `SELECT n` as the stream has it.
 fn select(database: u32) -> Vec<u8> {
@@ -206,7 +221,9 @@ mod tests {
         let mut spooled = Spooled::begin(folder.path(), 1000).unwrap();
         spooled.mark(Mark { offset: 1000, time_us: 5_000_000 });
         // Cut anywhere.
-        bytes.chunks(7).for_each(|piece| drop(spooled.push(piece).unwrap()));
+        for piece in bytes.chunks(7) {
+            spooled.push(piece).unwrap();
+        }
         spooled
     }
 
@@ -244,6 +261,14 @@ mod tests {
         // One that the server has sent is enough.
         let (told, raw) = sealed(&[&ping[..], &select, &set].concat(), ping.len(), false);
         assert_eq!((raw, told.commands, told.added_bytes), ([&select[..], &set].concat(), 2, 0));
+    }
+
+    #[test]
+    fn a_first_command_longer_than_a_piece_is_whole() {
+        let long = packed(&["SET", "a", &"v".repeat(1 << 20)]);
+        let (told, raw) = sealed(&[&long[..], &packed(&["PING"])].concat(), 0, false);
+        assert!(raw.starts_with(&[&packed(&["SELECT", "3"])[..], &long].concat()), "{}", raw.len());
+        assert_eq!(told.commands, 2);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::commands::which::Backup;
 use crate::commands::{Context, Outcome};
 use crate::explain::{Context as _, Fault, Hint, Result, Status};
 use crate::moment;
-use crate::operations::{ScratchFound, ScratchOptions, apply_tails, find_scratch};
+use crate::operations::{ScratchFound, ScratchOptions, applied_before, apply_tails, find_scratch};
 use crate::printer::words;
 use crate::repository::Repository;
 use crate::repository::manifest::Manifest;
@@ -57,6 +57,11 @@ async fn left_out(settings: &Settings, manifest: &Manifest, context: &Context) -
 async fn applied(settings: &Settings, led: &Led, scratch: &ScratchOptions, context: &Context) -> Result<Outcome> {
     let Led { repository, manifest } = led;
     let name = format!("{}/{}", manifest.instance, manifest.id);
+    if let Some(made) = applied_before(repository, manifest).await? {
+        let made = format!("{}/{}", made.instance, made.id);
+        context.printer.say(&format!("the replication streams of {name} were applied before: restoring {made}"));
+        return as_it_lies(&of_backup(settings, made), context).await;
+    }
     let finding = find_scratch(scratch, &manifest.shards).await.map_err(Fault::from);
     let found = finding.map_err(|fault| {
         let hint = fault.meaning().hint;
@@ -89,13 +94,18 @@ async fn applied(settings: &Settings, led: &Led, scratch: &ScratchOptions, conte
     let made = taken.with_context(|| format!("cannot apply the replication streams of {name}"))?;
     let made = format!("{}/{}", made.instance, made.id);
     context.printer.say(&format!("the moment of all shards is stored as the backup {made}"));
+    as_it_lies(&of_backup(settings, made), context).await
+}
+
+/// The same restore, of another backup of the repository.
+fn of_backup(settings: &Settings, id: String) -> Settings {
     let backup = match &settings.backup {
         Backup::Stored { place, instance, .. } => {
-            Backup::Stored { place: place.clone(), id: made, instance: instance.clone() }
+            Backup::Stored { place: place.clone(), id, instance: instance.clone() }
         }
         file => file.clone(),
     };
-    as_it_lies(&Settings { backup, ..settings.clone() }, context).await
+    Settings { backup, ..settings.clone() }
 }
 
 fn table(manifest: &Manifest, found: &ScratchFound, context: &Context) -> String {

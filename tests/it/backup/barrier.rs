@@ -276,6 +276,12 @@ fn without_a_server_binary_the_rdbs_alone_go_back_on_purpose_only() {
     assert_eq!(run.code, 1, "{}", run.everything());
     assert!(run.json()["warnings"].to_string().contains("different moments"), "{}", run.everything());
     assert_ne!(target.ok(&["DBSIZE"]), "0");
+    // What was applied once is there for the next restore, and for one that goes on after a kill.
+    restored(&folder, &installed);
+    target.ok(&["FLUSHALL"]);
+    let run = RedisOps::new().args(line).args(["--server-binary", "/bin/false", "--json"]).run();
+    assert_eq!((run.code, &run.json()["proof"]["is_equal"]), (0, &true.into()), "{}", run.everything());
+    must_have_no_hole(&target, "applied before");
 }
 
 #[test]
