@@ -30,7 +30,7 @@ fn chain(cluster: &Cluster, chain: usize, stop: &AtomicBool) -> u64 {
         let at = usize::try_from(number).expect("a number") % 3;
         let (key, text) = (format!("{}chain:{chain}", TAGS[at]), number.to_string());
         let set: [&[u8]; 3] = [b"SET", key.as_bytes(), text.as_bytes()];
-        if number % 10 == 0 {
+        if number.is_multiple_of(10) {
             let twin = format!("{key}:twin");
             for command in [&[&b"MULTI"[..]][..], &set, &[b"SET", twin.as_bytes(), text.as_bytes()], &[b"EXEC"]] {
                 clients[at].ask(command).expect("an answer");
