@@ -1,10 +1,9 @@
 //! Up, degraded or down, with reasons: one connection and one round trip. A node of a cluster is asked on one more how the cluster is,
 //! whoever requires that a server takes writes has it asked on one more whether it would ([`writes`]), and where clients are blocked they are
-//! looked at on one more ([`paused`]).
+//! looked at on one more ([`held_writes`]).
 
 mod cluster;
 mod judge;
-mod paused;
 mod writes;
 
 use std::path::Path;
@@ -18,7 +17,8 @@ use crate::connection::{
     Address, AuthenticationFault, CommandFault, ConnectError, ConnectFault, Node, Phase, Retry, ServerError,
 };
 use crate::explain::Status;
-use crate::introspection::{LeftBehind, Mode, NodeRole, Record, SentinelMet, ServerFacts};
+use crate::figures::counted;
+use crate::introspection::{LeftBehind, Mode, NodeRole, Record, SentinelMet, ServerFacts, held_writes};
 use crate::replies::Info;
 
 /// A reply to INFO is no longer than this many bytes.
@@ -152,10 +152,10 @@ pub async fn check(node: &Node, level: Level, restores: Option<&Path>) -> Result
     if let Some(Err(refused)) = ping {
         health.refuses(&refused, level);
     }
-    if level > Level::Live
-        && let Some(reason) = paused::look(&node, &info).await
-    {
-        health.add(Some(Level::Writable), level, reason);
+    let held = if level > Level::Live { held_writes(&node, &info).await } else { 0 };
+    if held > 0 {
+        let text = format!("{} waiting: writes are paused (`CLIENT PAUSE`, a failover)", counted(held, "write"));
+        health.add(Some(Level::Writable), level, Reason { code: "paused", text });
     }
     let seen = match facts.mode {
         Mode::Cluster => cluster::look(&node).await,

@@ -1,7 +1,7 @@
 //! Attaches to a server that may be followed without harm.
 
-use super::pulse::{Pulse, Pulses};
 use super::{ArchiveError, Options};
+use crate::capture::pulse::{Pulse, Pulses};
 use crate::capture::source::{self, SourceError};
 use crate::connection::replication::{Beginning, Follower, Position};
 

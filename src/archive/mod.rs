@@ -12,7 +12,6 @@ mod attach;
 mod error;
 mod keeper;
 mod opened;
-mod pulse;
 mod run;
 mod sealing;
 mod spool;
@@ -30,8 +29,8 @@ use serde::Serialize;
 use crate::capture::source::Wanted;
 use crate::connection::Node;
 
+pub use crate::capture::pulse::point;
 pub use error::ArchiveError;
-pub use pulse::point;
 pub use run::run;
 
 /// Raw bytes at which a segment ends.

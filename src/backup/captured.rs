@@ -20,7 +20,7 @@ use crate::figures::counted;
 use crate::introspection::ServerFacts;
 use crate::progress::{Progress, Unit};
 use crate::repository::Draft;
-use crate::repository::manifest::{Consistency, Mode, Moment, Role, Server};
+use crate::repository::manifest::{Consistency, Mode, Moment, Role, Server, Tail};
 
 /// What is needed for a manifest.
 #[derive(Debug)]
@@ -38,6 +38,8 @@ pub(super) struct Made {
     pub(super) source: Option<SourceReport>,
     /// What the source holds and the backup does not, and why.
     pub(super) lacks: Vec<String>,
+    /// What leads on from the RDB to the moment of all shards.
+    pub(super) tail: Option<Tail>,
     pub(super) warnings: Vec<String>,
 }
 
@@ -57,6 +59,7 @@ impl Made {
             moment: None,
             source: Some(source),
             lacks: Vec::new(),
+            tail: None,
             warnings: chosen.part().map(|part| format!("the backup holds {part}")).into_iter().collect(),
         }
     }
@@ -184,6 +187,7 @@ pub(super) async fn capture_file(
         moment: named("ctime").as_deref().and_then(second),
         source: None,
         lacks: Vec::new(),
+        tail: None,
         warnings: data.around().warnings("not in the backup"),
         stored,
     })

@@ -1,8 +1,10 @@
 //! Makes one backup. It exists once its manifest is written, and not before.
 
+mod assembly;
 mod captured;
 pub mod cluster;
 mod expected;
+mod held;
 mod options;
 mod publish;
 mod report;
@@ -15,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use captured::{Made, capture_file, capture_node};
 use expected::Last;
 
+pub use assembly::Assembly;
 pub use options::{Method, Options};
 pub use report::{BackupError, Impact, Report, SourceReport, Trouble};
 
@@ -100,7 +103,7 @@ async fn finish(
     cancel: &CancellationToken,
 ) -> Result<Report, BackupError> {
     match captured {
-        Ok(made) => publish::publish(options, repository, draft, vec![made], Vec::new(), cancel).await,
+        Ok(made) => publish::publish(options, repository, draft, vec![made], publish::Whole::default(), cancel).await,
         Err(error) => Err(abandon(repository, draft, error).await),
     }
 }

@@ -6,6 +6,7 @@ use chrono::Utc;
 use tokio_util::sync::CancellationToken;
 
 use super::captured::Made;
+use super::held::Held;
 use super::options::Options;
 use super::report::{BackupError, Report};
 use super::{abandon, within_grace};
@@ -18,13 +19,21 @@ use crate::explain::Status;
 use crate::figures::counted;
 use crate::finding::Severity;
 use crate::repository::manifest::{
-    Consistency, Encryption, FINDINGS_KEPT, FORMAT_VERSION, Kind, Manifest, Moment, Needs, Purpose, Shard, Structure,
-    StructureFinding, StructureState,
+    Consistency, Encryption, FINDINGS_KEPT, FORMAT_VERSION, Kind, LEAST_FORMAT, Manifest, Moment, Needs, Purpose,
+    Shard, Structure, StructureFinding, StructureState,
 };
 use crate::repository::{CENSUS, Draft, Repository};
 
+/// What is said of all shards together.
+#[derive(Debug, Default)]
+pub(super) struct Whole {
+    /// What a cluster may have held that is in none of them, in words.
+    pub(super) gaps: Vec<String>,
+    /// Whether they are of one moment; `None`: there is one shard.
+    pub(super) held: Option<Held>,
+}
+
 /// Writes what is left of a backup; it exists when this returns. `made`: one for each shard, in the order of their numbers.
-/// `gaps`: what a cluster may have held that is in none of them, in words.
 ///
 /// # Errors
 /// Then there is none, and what was uploaded was removed.
@@ -33,7 +42,7 @@ pub(super) async fn publish(
     repository: &Repository,
     draft: Draft,
     mut made: Vec<Made>,
-    gaps: Vec<String>,
+    whole: Whole,
     cancel: &CancellationToken,
 ) -> Result<Report, BackupError> {
     if options.purpose != Purpose::Adopted {
@@ -41,6 +50,10 @@ pub(super) async fn publish(
     }
     let census = whole_census(&made);
     let mut manifest = manifest(options, &draft, &made, census.as_ref());
+    let Whole { gaps, held } = whole;
+    if let Some(held) = held.filter(|_| made.len() > 1) {
+        held.told_in(&mut manifest);
+    }
     manifest.lacks.extend(gaps.iter().cloned());
     if let Some(census) = &census {
         let rest = match beside(&draft, census).await {
@@ -333,14 +346,15 @@ fn manifest(options: &Options, draft: &Draft, made: &[Made], census: Option<&Cen
             // One shard is the whole: its census is said once.
             census: inspected.census.as_ref().filter(|_| several).map(examination::summarize),
             keys_outside: inspected.arriving,
-            tail: None,
+            tail: one.tail.clone(),
         });
     }
     findings.truncate(FINDINGS_KEPT);
     let moment = moment(made);
     let skew = moment.filter(|_| several).map(|moment| (moment.to - moment.from).as_seconds_f64());
     Manifest {
-        format_version: FORMAT_VERSION,
+        // The lowest that says all: older versions read what they can.
+        format_version: if made.iter().any(|one| one.tail.is_some()) { FORMAT_VERSION } else { LEAST_FORMAT },
         id: draft.id(),
         instance: options.instance.clone(),
         created_at: options.now,
@@ -356,6 +370,8 @@ fn manifest(options: &Options, draft: &Draft, made: &[Made], census: Option<&Cen
         recipients: draft.recipients().map(Recipients::names),
         shards,
         moment,
+        barrier: None,
+        no_barrier: None,
         skew_seconds: skew,
         census: census.map(examination::summarize),
         structure: worst(&structures),

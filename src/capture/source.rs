@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::slots::{self, N_SLOTS, Slots};
+use super::tail::NoBarrier;
 use crate::connection::{Address, Command, CommandError, CommandFault, ConnectError, Connection, Node, Retry};
 use crate::explain::{Explain, Hint, Meaning};
 use crate::figures::count;
@@ -128,6 +129,9 @@ pub enum SourceError {
         "slots of the cluster were moved between its nodes during the backup: keys could be in the backup twice, or not at all"
     )]
     Moved,
+    /// A barrier over all shards was asked for, and cannot be had.
+    #[error("the shards of the cluster cannot be held at one moment: {0}")]
+    Barrier(#[from] NoBarrier),
     /// The node is one of several nodes of a cluster.
     #[error("{node} serves only {} of {} slots: its backup would not contain the rest of the cluster", count(*.slots), count(N_SLOTS))]
     OneShard {
@@ -154,6 +158,7 @@ impl Explain for SourceError {
             Self::NoNode { of: "replica", .. } => Meaning::of("source_not_fit").hint(Hint::ReadAnyNode),
             Self::NoNode { .. } => Meaning::of("source_not_fit").hint(Hint::GapsAnyway),
             Self::Moved => Meaning::of("slots_moving").hint(Hint::WaitForSlots),
+            Self::Barrier(why) => why.meaning(),
             Self::OneShard { .. } => Meaning::of("one_shard").hint(Hint::ShardByShard),
         }
     }

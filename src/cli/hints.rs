@@ -77,6 +77,18 @@ pub fn words(hint: &Hint) -> String {
         Hint::WaitForSlots => {
             "run the backup again when the migration has ended, or raise `--wait`; `backup --allow-gaps` backs up all the same, and names the slots in the manifest"
         }
+        Hint::NoBarrier => {
+            "`--consistent none` backs up each shard at a moment of its own; `--consistent auto` does so where the shards cannot be held at one moment"
+        }
+        Hint::LongerTails => {
+            "allow a longer stream with `--tail-limit`, for which `--spool` needs the room, or back up when fewer writes come"
+        }
+        Hint::WithoutTails => {
+            "give the path of a `redis-server` or `valkey-server` with `--server-binary PATH`; `--without-tails` restores the RDBs of the shards alone, which are from different moments"
+        }
+        Hint::CompareApplied => {
+            "`restore` applies the streams, compares the target with the result, and stores it as a backup of purpose `point in time`, which `list` shows: name that backup"
+        }
         Hint::GapsAnyway => {
             "`backup --allow-gaps` backs up what can be read, says what may be missing in the manifest, and exits with 1"
         }

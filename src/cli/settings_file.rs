@@ -17,6 +17,7 @@ use chrono::NaiveDate;
 
 use super::args::values;
 use super::env::{self, Environment};
+use crate::backup::cluster::Consistent;
 use crate::codec::Codec;
 use crate::commands::diagnose::{Expect, Mute, Rules};
 use crate::connection::{NatEntry, Retry, Secret};
@@ -106,6 +107,8 @@ pub struct Backup {
     /// How it is compressed.
     pub codec: Option<Codec>,
     pub destination: Option<String>,
+    /// Whether all shards of a cluster are to be of one moment.
+    pub consistent: Option<Consistent>,
 }
 
 /// The `s3` block.
@@ -247,6 +250,7 @@ impl SettingsFile {
             ping_url: reader.value("backup.ping_url", &raw.ping_url, |text| text.parse::<PingUrl>())?,
             codec: raw.compression.as_ref().map(|compression| self.codec(compression)).transpose()?,
             destination: self.destination()?,
+            consistent: reader.value("backup.consistent", &raw.consistent, text::consistent)?,
         })
     }
 

@@ -16,6 +16,7 @@ use super::telling::Telling;
 use super::turns;
 use super::which::{File, Place, Server};
 use super::{Context, Outcome};
+use crate::backup::cluster::Consistent;
 use crate::backup::{self, Method, Report};
 use crate::capture::source::{ReadFrom, Wanted};
 use crate::capture::spool::Spooling;
@@ -111,6 +112,10 @@ pub struct Shards {
     pub wait: Duration,
     /// Slots without a node, or on the move, are no reason against a backup.
     pub allow_gaps: bool,
+    /// Whether all are to be of one moment.
+    pub consistent: Consistent,
+    /// Bytes of the stream that leads there from the RDB of a shard; `None`: as many as the RDB has.
+    pub tail_limit: Option<u64>,
 }
 
 /// How the server makes the RDB.
@@ -160,7 +165,14 @@ async fn run_into(settings: &Settings, place: &Place, is_first: bool, context: &
             }
             jitter(settings, context).await?;
             let wanted = Wanted { read_from: *read_from, stale: *stale, shard_only: *shard_only };
-            let finding = source::find(&server.node, wanted, *shards, settings.plan, &context.printer);
+            let finding = source::find(
+                &server.node,
+                wanted,
+                *shards,
+                *method,
+                (settings.place.encryption.to.is_some(), settings.plan),
+                &context.printer,
+            );
             let finding = async { Ok(finding.await?) };
             let source =
                 context.interruptible(finding).await.with_context(|| format!("cannot back up {}", server.node))?;

@@ -5,6 +5,7 @@ mod proof;
 mod server;
 mod show;
 mod sides;
+mod tails;
 mod to_disk;
 pub mod undo;
 
@@ -13,7 +14,7 @@ use std::path::PathBuf;
 use super::which::{Backup, Server};
 use super::{Context, Outcome};
 use crate::explain::Result;
-use crate::operations::{SafetyBackup, Turns};
+use crate::operations::{SafetyBackup, ScratchOptions, Turns};
 use crate::restore::{Local, Options};
 
 pub use moment::MomentWanted;
@@ -25,12 +26,23 @@ pub struct Settings {
     pub backup: Backup,
     /// A moment between two backups in its place; `None`: the backup itself.
     pub moment: Option<MomentWanted>,
+    /// What becomes of the streams that lead the shards of a cluster to one moment.
+    pub tails: Tails,
     /// Where it goes to.
     pub target: Target,
     /// Which keys, how, and what becomes of those that are there.
     pub options: Options,
     /// Shows what would happen, and does nothing.
     pub plan: bool,
+}
+
+/// What becomes of the streams that lead the shards of a cluster to one moment.
+#[derive(Debug, Clone)]
+pub enum Tails {
+    /// They are applied, by way of a throwaway server.
+    Applied(ScratchOptions),
+    /// They are left out: each shard is of a moment of its own.
+    LeftOut,
 }
 
 /// Where a restore goes to.
@@ -64,6 +76,15 @@ pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     if let Some(wanted) = &settings.moment {
         return moment::run(settings, wanted, context).await;
     }
+    match tails::of(&settings.backup, context).await {
+        Ok(Some(led)) => tails::run(settings, &led, context).await,
+        // Why a backup cannot be read is told by what reads it.
+        Ok(None) | Err(_) => as_it_lies(settings, context).await,
+    }
+}
+
+/// Restores the RDBs of a backup.
+async fn as_it_lies(settings: &Settings, context: &Context) -> Result<Outcome> {
     match &settings.target {
         Target::Server(instance) => server::run(settings, instance, context).await,
         Target::File(_) | Target::Folder(_) | Target::Stdout => to_disk::run(settings, context).await,

@@ -122,8 +122,18 @@ fn stored_text(manifest: &Manifest, rest: Option<&Census>, since: &Since, contex
     for (name, value) in &manifest.labels {
         about.row([format!("label {}", words::escape(name.as_bytes())), words::escape(value.as_bytes())]);
     }
+    if let Some(barrier) = &manifest.barrier {
+        let at = crate::times::text(barrier.at);
+        about.row([
+            "moment",
+            &format!("one for all shards, {at}: writes were held for {:.0} ms", barrier.held_seconds * 1000.0),
+        ]);
+    }
     if let Some(skew) = manifest.skew_seconds {
         about.row(["skew", &format!("the shards are from moments within {skew:.3} s")]);
+    }
+    if let Some(why) = &manifest.no_barrier {
+        about.row(["no barrier", &words::escape(why.as_bytes())]);
     }
     let several = manifest.shards.len() > 1;
     for shard in &manifest.shards {
@@ -157,6 +167,12 @@ fn stored_text(manifest: &Manifest, rest: Option<&Census>, since: &Since, contex
             ),
         ]);
         about.row(["sha256", &shard.stored_sha256]);
+        if let Some(tail) = &shard.tail {
+            let (commands, length) =
+                (words::counted(tail.commands, "command"), words::counted(tail.stored_bytes, "byte"));
+            about.row(["tail", &format!("{}, {length}: {commands}, up to offset {}", tail.object, tail.to)]);
+            about.row(["sha256", &tail.stored_sha256]);
+        }
     }
     for row in needs(manifest) {
         about.row(["needs", &row]);

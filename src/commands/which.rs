@@ -59,6 +59,17 @@ pub async fn open(backup: &Backup, context: &Context) -> Result<Dataset> {
     }
 }
 
+/// Says of a backup whose streams lead on from its RDBs that only these are looked into.
+pub fn only_the_rdbs(data: &Dataset, context: &Context) {
+    if let Some(bytes) = data.manifest().and_then(Manifest::tail_bytes) {
+        context.printer.say(&format!(
+            "note: only the RDBs of {} are read: {} of later writes, which lead all shards to one moment, are not included",
+            data.name(),
+            words::bytes(bytes)
+        ));
+    }
+}
+
 /// A file that somebody has lying about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum File {

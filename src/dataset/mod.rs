@@ -19,6 +19,7 @@ pub(crate) mod pass;
 pub(crate) mod raw;
 mod sealed;
 mod stored;
+mod tail;
 mod unpack;
 
 use std::path::{Path, PathBuf};
@@ -40,6 +41,7 @@ pub(crate) use pass::{ReadError, Scanned};
 pub(crate) use raw::{NotAsStored, Opened, Padding};
 pub use raw::{Raw, RawError, Seen};
 pub(crate) use stored::codec_of;
+pub(crate) use tail::{TailError, TailRead, read_tail};
 
 /// Opens a data set once more, on a thread that may block.
 pub type Reopen = Box<dyn FnMut() -> Result<Raw, RawError> + Send>;

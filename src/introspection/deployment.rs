@@ -78,6 +78,11 @@ pub struct Member {
 }
 
 impl Cluster {
+    /// How each primary that serves slots is reached, in the order of the shards.
+    pub fn primaries(&self) -> Vec<Node> {
+        self.shards.iter().map(|shard| shard.primary.node.clone()).collect()
+    }
+
     /// Asks a node for the nodes (`CLUSTER NODES`), and how clients reach them (`CLUSTER SHARDS` from 7.0 on, else `CLUSTER SLOTS`).
     ///
     /// # Errors

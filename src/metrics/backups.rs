@@ -37,7 +37,7 @@ impl From<&Newest> for Backups {
             last_verified_at: newest.verified.as_ref().map(|receipt| receipt.time),
             last_drill_at: newest.drilled.map(|drilled| drilled.at),
             last_drill_rto_seconds: newest.drilled.and_then(|drilled| drilled.rto_seconds),
-            stored_bytes: last.map(|manifest| manifest.shards.iter().map(|shard| shard.stored_bytes).sum()),
+            stored_bytes: last.map(|manifest| manifest.stored_bytes()),
             raw_bytes: last.map(|manifest| manifest.shards.iter().map(|shard| shard.raw_bytes).sum()),
             duration_seconds: last.map(took).filter(|seconds| *seconds >= 0.0),
             keys: last.and_then(|manifest| Some(manifest.census.as_ref()?.keys)),

@@ -5,13 +5,13 @@
 //! what was asked for ─► choose (base, segments, offset) ─► check (every byte is read) ─► build (base and stretch into a scratch server)
 //! ```
 
-mod absolute;
 mod build;
 mod choose;
 mod error;
 mod needed;
 mod silence;
 mod stretch;
+mod tails;
 mod windows;
 
 use chrono::{DateTime, Utc};
@@ -21,12 +21,13 @@ use crate::connection::replication::Position;
 use crate::repository::manifest::Manifest;
 use crate::repository::segment::{Index, Mark};
 
-pub use build::build;
+pub use build::{build, build_tail};
 pub use choose::choose;
 pub use error::MomentError;
 pub use needed::needed;
 pub use silence::{ShownSilence, Silence};
 pub use stretch::{Checked, check};
+pub use tails::check as check_tails;
 pub use windows::{Window, held};
 
 /// The number of the shard of an instance that has one.

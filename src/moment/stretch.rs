@@ -4,8 +4,9 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{Moment, MomentError, SHARD, absolute};
+use super::{Moment, MomentError, SHARD};
 use crate::blocking;
+use crate::capture::absolute;
 use crate::codec::{CodecError, Sha256Digest, Unpacker};
 use crate::repository::segment::{Index, SegmentName};
 use crate::repository::{Repository, RepositoryError};

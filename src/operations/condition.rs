@@ -179,7 +179,7 @@ impl Gathered {
                     from: manifest.data_from(),
                     keys: manifest.census.as_ref().map(|census| census.keys),
                     raw_bytes: manifest.shards.iter().map(|shard| shard.raw_bytes).sum(),
-                    stored_bytes: manifest.shards.iter().map(|shard| shard.stored_bytes).sum(),
+                    stored_bytes: manifest.stored_bytes(),
                     proof,
                     drill,
                     safety: !manifest.purpose.is_of_its_time(),

@@ -12,6 +12,7 @@ pub mod proof;
 mod reading;
 pub mod restore;
 pub mod safety;
+mod tails;
 pub mod turn;
 
 pub use copying::{Copied, CopyError, copy};
@@ -21,4 +22,5 @@ pub use proof::Proof;
 pub use reading::read_marked;
 pub use restore::{Agreed, Ended, restore};
 pub use safety::{Safety, SafetyBackup, SafetyTaken};
+pub use tails::{applied_before, apply_tails};
 pub use turn::{Locked, Turn, Turns, take_turn};

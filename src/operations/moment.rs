@@ -15,7 +15,7 @@ use crate::connection::replication;
 use crate::explain::{Context as _, Fault, Result};
 use crate::moment::{self, Moment, MomentError};
 use crate::progress::Progress;
-use crate::repository::manifest::{self, Manifest, NOT_BEFORE, Purpose};
+use crate::repository::manifest::{self, Manifest, NOT_BEFORE, Purpose, Shard};
 use crate::repository::{BegunBy, Repository};
 use crate::scratch::{self, Binary, ScratchError};
 use crate::{backup, figures};
@@ -48,20 +48,28 @@ pub struct ScratchFound {
 }
 
 impl ScratchFound {
+    /// The server itself.
+    pub fn binary(&self) -> &Binary {
+        &self.binary
+    }
+
     /// What people know it by: `redis 7.0.15`.
     pub fn name(&self) -> String {
         format!("{} {}", self.binary.name, self.binary.version)
     }
 }
 
-/// Looks for a throwaway server, and whether the machine has the memory that a moment needs.
+/// Looks for a throwaway server, and whether the machine has the memory for the largest of these shards, which are loaded one after the
+/// other.
 ///
 /// # Errors
 /// There is no server, or too little memory.
-pub async fn find_scratch(options: &ScratchOptions, moment: &Moment) -> Result<ScratchFound, MomentError> {
-    let shard = &moment.base.shards[0];
-    let used = shard.aux.get("used-mem").and_then(|bytes| bytes.parse::<u64>().ok());
-    let used = used.unwrap_or_else(|| shard.raw_bytes.saturating_mul(5) / 2);
+pub async fn find_scratch(options: &ScratchOptions, shards: &[Shard]) -> Result<ScratchFound, MomentError> {
+    let used = |shard: &Shard| {
+        let told = shard.aux.get("used-mem").and_then(|bytes| bytes.parse::<u64>().ok());
+        told.unwrap_or_else(|| shard.raw_bytes.saturating_mul(5) / 2)
+    };
+    let used = shards.iter().map(used).max().unwrap_or_default();
     #[allow(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,

@@ -125,7 +125,12 @@ pub(super) async fn take(
     let taken = match found {
         Found::One(chosen, _) => backup::run(&options, &chosen, &repository, &*progress, watcher.cancel).await,
         Found::Cluster(cluster) => {
+            // A safety backup has to go back without a server that streams are fed to.
             let settings = backup::cluster::Settings {
+                consistent: backup::cluster::Consistent::None,
+                tail_limit: None,
+                by_key: false,
+                encrypted: false,
                 read_from: ReadFrom::Primary,
                 parallel: None,
                 retries: 2,

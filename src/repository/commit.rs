@@ -264,11 +264,11 @@ async fn examine(draft: &Draft, manifest: &Manifest) -> Result<(), RepositoryErr
             draft.backup()
         ));
     }
-    for shard in &manifest.shards {
-        let key = layout::object_key(draft.instance(), draft.id, &shard.object)?;
+    for (object, sent) in manifest.objects() {
+        let key = layout::object_key(draft.instance(), draft.id, object)?;
         let length = draft.storage.head(&key).await.doing("look at", &key)?.length;
-        if length != shard.stored_bytes {
-            return inconsistent(format!("{key} has {length} bytes, but {} were sent", shard.stored_bytes));
+        if length != sent {
+            return inconsistent(format!("{key} has {length} bytes, but {sent} were sent"));
         }
     }
     if let Some(name) = manifest.census.as_ref().and_then(|census| census.object.as_ref()) {

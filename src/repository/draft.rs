@@ -168,6 +168,19 @@ impl Draft {
         if is_there && self.owns(&key).await { Ok(()) } else { Err(error).doing("write", &key) }
     }
 
+    /// Removes an object of the draft that another one has taken the place of. `name` comes from [`Draft::object_name`].
+    ///
+    /// # Errors
+    /// If `name` cannot be one, or the place refuses: then it is removed with the draft, or left beside the backup.
+    pub async fn withdraw(&self, name: &str) -> Result<(), RepositoryError> {
+        let key = layout::object_key(self.instance(), self.id, name)?;
+        if self.owns(&key).await {
+            self.storage.delete(&key).await.doing("remove", &key)?;
+            self.keys.strike(&key);
+        }
+        Ok(())
+    }
+
     /// Gives signs of life for as long as it is polled; it never ends. A sign that cannot be given is not worth an error.
     pub async fn keep_alive(&self, every: Duration) -> Infallible {
         loop {

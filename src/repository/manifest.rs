@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::BackupId;
 
+mod tail;
 mod words;
 
+pub use tail::{Barrier, Tail};
 pub use words::{Compression, Encryption, Kind};
 pub(crate) use words::{Mode, Role};
 
@@ -23,8 +25,11 @@ pub(crate) use words::{Mode, Role};
 /// | format | since | what a reader must know |
 /// |---|---|---|
 /// | 1 | 0.1.0 | one moment, in one object for each shard |
-/// | 2 | not written yet | [`Shard::tail`]: the object alone is another moment |
-pub const FORMAT_VERSION: u32 = 1;
+/// | 2 | 0.1.0 | [`Shard::tail`]: the object alone is another moment |
+pub const FORMAT_VERSION: u32 = 2;
+
+/// The format of a manifest that has nothing to say that readers of it do not know.
+pub const LEAST_FORMAT: u32 = 1;
 
 /// A manifest may not be longer than this, in bytes. One of 1,000 shards has about 3 MB.
 pub const MANIFEST_LIMIT: u64 = 4 << 20;
@@ -72,7 +77,14 @@ pub struct Manifest {
     /// When the data were so: from the earliest to the latest of the shards. `None`: not known, or an earlier version made it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moment: Option<Moment>,
-    /// Seconds from the moment of the earliest shard to that of the latest, at most; `None`: there is one shard, or a moment is not known.
+    /// At which moment the shards were held, if they are of one moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub barrier: Option<Barrier>,
+    /// Why the shards are not of one moment, in words; `None`: they are, there is one shard, or an earlier version made the backup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_barrier: Option<String>,
+    /// Seconds from the moment of the earliest shard to that of the latest, at most; `None`: there is one shard, they are of one moment, or
+    /// a moment is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skew_seconds: Option<f64>,
     /// What is in all shards together; `None` where the structure was not understood.
@@ -258,8 +270,7 @@ pub struct Shard {
     /// census, and are not restored.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub keys_outside: u64,
-    /// Writes that belong to this shard, behind its object; `None`: there are none. No version reads them yet: a reader refuses a
-    /// manifest that has some.
+    /// The writes of this shard between its object and the barrier; `None`: there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tail: Option<Tail>,
 }
@@ -278,21 +289,6 @@ pub struct Moment {
     /// Not after this.
     #[serde(serialize_with = "crate::times::serialize")]
     pub to: DateTime<Utc>,
-}
-
-/// Bytes of the replication stream that follow the RDB of a shard.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tail {
-    /// Name of the object beside the manifest.
-    pub object: String,
-    /// Replication offset of its first byte.
-    pub from: u64,
-    /// Replication offset behind its last byte.
-    pub to: u64,
-    /// Bytes of the object.
-    pub stored_bytes: u64,
-    /// SHA-256 of the object, hex.
-    pub stored_sha256: String,
 }
 
 /// The census as far as it fits a manifest; the rest is in `census.bin`.

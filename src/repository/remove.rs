@@ -123,9 +123,8 @@ impl Own {
     pub(super) fn of(manifest: Option<&Manifest>, begun: Option<&Begun>) -> Self {
         let named = manifest.map(|manifest| {
             let mut named: Vec<String> = vec![layout::CENSUS.to_owned()];
+            named.extend(manifest.objects().map(|(object, _)| object.to_owned()));
             for shard in &manifest.shards {
-                named.push(shard.object.clone());
-                named.extend(shard.tail.iter().map(|tail| tail.object.clone()));
                 named.extend(shard.census.iter().filter_map(|census| census.object.clone()));
             }
             named.extend(manifest.census.iter().filter_map(|census| census.object.clone()));

@@ -72,10 +72,7 @@ fn lacks_data(manifest: &Manifest, objects: &[ObjectInfo]) -> Option<String> {
     let length = |name: &str| {
         objects.iter().find(|object| object.key.strip_prefix(&folder) == Some(name)).map(|object| object.length)
     };
-    let of_shards = manifest.shards.iter().map(|shard| (&shard.object, shard.stored_bytes));
-    let of_tails = manifest.shards.iter().filter_map(|shard| shard.tail.as_ref());
-    let mut data = of_shards.chain(of_tails.map(|tail| (&tail.object, tail.stored_bytes)));
-    let wrong = data.find_map(|(object, stored)| match length(object) {
+    let wrong = manifest.objects().find_map(|(object, stored)| match length(object) {
         Some(found) if found == stored => None,
         Some(found) => Some(format!("{object} has {found} bytes, and its manifest names {stored}")),
         None => Some(format!("{object} is missing")),

@@ -17,6 +17,7 @@ mod level;
 mod of_file;
 mod reading;
 mod repeated;
+mod tails;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -180,6 +181,7 @@ async fn examine(
     let mut outcome = None;
     let mut checked = Checked::default();
     let (mut findings, beside) = presence(backup, level, &mut checked).await?;
+    findings.extend(tails::presence(&backup.repository, manifest, &mut checked).await?);
     // Whoever has no key is told so at once; the checksums need none.
     let is_sealed = manifest.encryption.is_some() && level < Level::Structure;
     let (mut census, mut needs) = (None, None);
@@ -230,6 +232,10 @@ async fn examine(
             }
             findings.extend(wrong);
             census = merge(census, own);
+        }
+        findings.extend(tails::contents(&backup.repository, manifest, &mut checked, cancel).await?);
+        if level == Level::Drill {
+            findings.extend(tails::not_drilled(manifest));
         }
         if level >= Level::Structure
             && examination::status(&findings) != Status::Failed

@@ -8,6 +8,7 @@ use clap_complete::ArgValueCandidates;
 
 use super::{Database, values};
 use crate::backup::Method;
+use crate::backup::cluster::Consistent;
 use crate::capture::source::ReadFrom;
 use crate::cli::completion;
 use crate::codec::Codec;
@@ -43,6 +44,14 @@ pub struct Backup {
     /// How long to wait for slots of a cluster that are being moved between nodes.
     #[arg(long, value_name = "DUR", value_parser = values::duration, default_value = "5m")]
     pub wait: Duration,
+    /// Whether all shards of a cluster are from one moment: writes are held for 10 to 100 ms to find it. `auto` falls back to a moment
+    /// of its own for each shard where the servers do not allow that.
+    #[arg(long, value_enum)]
+    pub consistent: Option<Consistent>,
+    /// Maximum length of the replication stream of a shard between its RDB and the common moment, such as 4GB [default: the length of
+    /// the RDB, at least 64MB]. If the stream gets longer, the shard is read once more.
+    #[arg(long, value_name = "BYTES", value_parser = values::bytes)]
+    pub tail_limit: Option<u64>,
     /// Back up a cluster although slots have no node or are being moved. Exits with 1; the manifest lists the slots.
     #[arg(long)]
     pub allow_gaps: bool,
@@ -70,7 +79,7 @@ pub struct Backup {
     /// Add an existing RDB file to the repository instead of reading an instance: .rdb, .rdb.gz, .rdb.zst, or - for stdin.
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
     #[arg(conflicts_with_all = ["source", "read_from", "transfer", "shard_only", "parallel", "shard_retries", "wait", "allow_gaps"])]
-    #[arg(conflicts_with_all = ["stale", "if_due"])]
+    #[arg(conflicts_with_all = ["stale", "if_due", "consistent", "tail_limit"])]
     pub from_file: Option<PathBuf>,
     /// After the backup, remove the backups of this instance that `backup.retention` in the settings does not keep.
     #[arg(long)]

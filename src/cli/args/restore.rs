@@ -82,7 +82,7 @@ pub struct Restore {
     /// no backup. Asks first if the only sign of a restore is a primary that the target never reached.
     #[arg(long, conflicts_with_all = [
         "positional", "backup_id", "file", "to_file", "to_dir", "replace_all", "on_conflict", "resume", "plan", "keys", "exclude", "databases", "types",
-        "rate", "listen", "advertise", "skip_verify", "no_proof", "no_safety_backup", "allow_replica_resync", "accept_loss", "moment",
+        "rate", "listen", "advertise", "skip_verify", "no_proof", "no_safety_backup", "allow_replica_resync", "accept_loss", "moment", "without_tails",
     ])]
     pub undo: bool,
     /// Do not read the backup before the first write. Object size and checksum are still checked; other damage is found only during the
@@ -123,10 +123,14 @@ pub struct Restore {
     /// Restore the last moment of the archive.
     #[arg(long, group = "moment")]
     pub to_latest: bool,
-    /// For a moment of the archive: the redis-server or valkey-server that is started for a short time to reach it [default: the one on
-    /// PATH].
-    #[arg(long, value_name = "PATH", requires = "moment", value_hint = ValueHint::FilePath)]
+    /// For a moment of the archive, and for a cluster backup whose shards are from one moment: the redis-server or valkey-server that is
+    /// started for a short time to reach that moment [default: the one on PATH].
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
     pub server_binary: Option<PathBuf>,
+    /// Restore the RDBs of a cluster backup without the replication streams that lead all shards to one moment: the shards are then from
+    /// different moments. Needs no server program. Exits with 1.
+    #[arg(long, conflicts_with_all = ["server_binary", "moment"])]
+    pub without_tails: bool,
     #[command(flatten)]
     pub turns: super::Turns,
     /// Show what would happen, and do nothing.

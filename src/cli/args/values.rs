@@ -211,6 +211,11 @@ choices! {
         Replication = "replication", "full resync: the data is from a single moment";
         Scan = "scan", "key by key while clients write: the data is not from a single moment";
     }
+    crate::backup::cluster::Consistent {
+        Auto = "auto", "one moment if the servers allow it, otherwise one for each shard";
+        Barrier = "barrier", "one moment, or no backup";
+        None = "none", "a moment for each shard";
+    }
     ReadFrom where Itself {
         Auto = "auto", "a replica if one is up to date, otherwise the primary";
         Replica = "replica", "a replica only";

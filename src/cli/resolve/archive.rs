@@ -93,13 +93,17 @@ impl Resolver<'_> {
             Restore { before_command: Some(text), timeline, .. } => before(text, timeline.clone())?,
             _ => return Ok(None),
         };
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let scratch = ScratchOptions {
-            binary: typed.server_binary.clone(),
-            path: std::env::split_paths(&path).collect::<Vec<PathBuf>>(),
-            folder: std::env::temp_dir(),
-        };
-        Ok(Some(MomentWanted { wanted, scratch }))
+        Ok(Some(MomentWanted { wanted, scratch: scratch(typed) }))
+    }
+}
+
+/// The throwaway server that streams are fed to.
+pub(super) fn scratch(typed: &Restore) -> ScratchOptions {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    ScratchOptions {
+        binary: typed.server_binary.clone(),
+        path: std::env::split_paths(&path).collect::<Vec<PathBuf>>(),
+        folder: std::env::temp_dir(),
     }
 }
 

@@ -20,7 +20,7 @@ impl Resolver<'_> {
         let block = self.file.backup()?;
         let origin = match &typed.from_file {
             Some(path) => Origin::File { file: file(path), instance: self.name_of_adopted(typed.name.as_deref())? },
-            None => self.origin(typed, block.enabled, block.schedule.clone())?,
+            None => self.origin(typed, &block)?,
         };
         let mut place = self.place()?;
         let file = typed.encrypt_to_file.as_deref();
@@ -77,7 +77,8 @@ impl Resolver<'_> {
         })
     }
 
-    fn origin(&self, typed: &Typed, enabled: bool, schedule: Option<String>) -> Result<Origin, Misuse> {
+    fn origin(&self, typed: &Typed, block: &Block) -> Result<Origin, Misuse> {
+        let (enabled, schedule) = (block.enabled, block.schedule.clone());
         self.no_database("backup", typed.database.number)?;
         let mut server = self.server(None)?;
         Self::all_databases(&server, "`backup` saves all databases", |number| {
@@ -106,6 +107,8 @@ impl Resolver<'_> {
                 retries: typed.shard_retries,
                 wait: typed.wait,
                 allow_gaps: typed.allow_gaps,
+                consistent: typed.consistent.or(block.consistent).unwrap_or_default(),
+                tail_limit: typed.tail_limit,
             },
             stale: typed.stale,
             if_due,

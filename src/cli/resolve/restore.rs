@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::archive::scratch;
 use super::{Chosen, Resolver};
 use crate::census::{Glob, Selection, TypeFilter};
 use crate::cli::args::restore::Restore as Typed;
 use crate::cli::lines::{Lines, quoted};
-use crate::commands::restore::{Instance, Settings, Target, undo};
+use crate::commands::restore::{Instance, Settings, Tails, Target, undo};
 use crate::commands::which::{Backup, Server};
 use crate::explain::Misuse;
 use crate::operations::SafetyBackup;
@@ -64,7 +65,8 @@ impl Resolver<'_> {
                 on_disk(typed)
             }
         };
-        Ok(Settings { backup, moment, target, options, plan: typed.plan })
+        let tails = if typed.without_tails { Tails::LeftOut } else { Tails::Applied(scratch(typed)) };
+        Ok(Settings { backup, moment, tails, target, options, plan: typed.plan })
     }
 
     /// `--undo`: only the server that is named, and what restores have left on this machine.

@@ -66,6 +66,7 @@ pub struct Backup {
     pub on_success: Option<Text>,
     pub on_failure: Option<Text>,
     pub ping_url: Option<Text>,
+    pub consistent: Option<Text>,
     pub retention: Option<Retention>,
 }
 

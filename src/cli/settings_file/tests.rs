@@ -313,3 +313,17 @@ fn the_machine_around_the_server_is_described_in_its_units() {
         "etc/redis-ops.yaml:1:23: `diagnose.nic_mbps`: expected a bandwidth in megabits a second, such as 1000",
     );
 }
+
+#[test]
+fn whether_a_cluster_is_one_moment_may_stand_in_the_file() {
+    let said = |text: &str| parse(text).backup().unwrap().consistent;
+    assert_eq!(said("backup: { enabled: true }"), None);
+    for (word, meant) in [("auto", Consistent::Auto), ("barrier", Consistent::Barrier), ("none", Consistent::None)] {
+        assert_eq!(said(&format!("backup: {{ consistent: {word} }}")), Some(meant));
+    }
+    wrong(
+        "backup: { consistent: yes }",
+        SettingsFile::backup,
+        "etc/redis-ops.yaml:1:23: `backup.consistent`: the consistency of a cluster backup must be `auto`, `barrier` or `none`",
+    );
+}

@@ -10,6 +10,7 @@ use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::Spanned;
 
+use crate::backup::cluster::Consistent;
 use crate::cli::args::values;
 use crate::cli::env::Environment;
 use crate::codec::Codec;
@@ -254,6 +255,15 @@ pub fn backup_type(text: &str) -> Result<BackupType, String> {
         "rdb" => Ok(BackupType::Rdb),
         "aof" => Ok(BackupType::Aof),
         _ => Err("the type of a backup must be `rdb` or `aof`".into()),
+    }
+}
+
+pub fn consistent(text: &str) -> Result<Consistent, String> {
+    match text {
+        "auto" => Ok(Consistent::Auto),
+        "barrier" => Ok(Consistent::Barrier),
+        "none" => Ok(Consistent::None),
+        _ => Err("the consistency of a cluster backup must be `auto`, `barrier` or `none`".into()),
     }
 }
 

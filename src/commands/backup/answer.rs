@@ -8,6 +8,7 @@ use crate::commands::{Context, Outcome};
 use crate::encryption;
 use crate::explain::{Fault, Result};
 use crate::printer::words;
+use crate::repository::manifest::Manifest;
 
 /// A backup that has failed.
 pub(super) struct Failed {
@@ -57,7 +58,7 @@ pub(super) fn show(
     };
     let manifest = &report.manifest;
     let raw: u64 = manifest.shards.iter().map(|shard| shard.raw_bytes).sum();
-    let stored: u64 = manifest.shards.iter().map(|shard| shard.stored_bytes).sum();
+    let stored = manifest.stored_bytes();
     let mut table = Table::pairs();
     table.row(["backup", &format!("{}/{}", manifest.instance, manifest.id)]);
     let node = match manifest.shards.as_slice() {
@@ -85,8 +86,8 @@ pub(super) fn show(
         table.row(["encrypted", &encryption::in_words(to)]);
     }
     cost(&report.sources, &mut table);
-    if let Some(skew) = manifest.skew_seconds {
-        table.row(["moment", &format!("one per shard, at most {skew:.1} s apart")]);
+    if let Some(moment) = moment(manifest) {
+        table.row(["moment", &moment]);
     }
     let sentence = match (&report.warnings[..], &report.reservations[..]) {
         ([], []) => format!("{} is published and sound", manifest.id),
@@ -106,6 +107,23 @@ pub(super) fn show(
         _ => outcome,
     };
     Ok(outcome.field("warnings", [report.warnings.as_slice(), &others].concat()).text(text))
+}
+
+/// Whether the shards of a cluster are of one moment, and why not.
+fn moment(manifest: &Manifest) -> Option<String> {
+    if let Some(barrier) = &manifest.barrier {
+        let tails = words::bytes(manifest.tail_bytes().unwrap_or_default());
+        let held = barrier.held_seconds * 1000.0;
+        let at = crate::times::text(barrier.at);
+        return Some(format!(
+            "one for all shards, {at}: writes were held for {held:.0} ms; {tails} of stream lead there"
+        ));
+    }
+    let apart = manifest.skew_seconds.map(|skew| format!("one per shard, at most {skew:.1} s apart"))?;
+    Some(match &manifest.no_barrier {
+        Some(why) => format!("{apart}: {why}"),
+        None => apart,
+    })
 }
 
 /// The sources of all shards as one; `None` for a file.

@@ -18,6 +18,7 @@ use crate::explain::{Context as _, Result, Status};
 use crate::operations::turn::of_others;
 use crate::operations::{Locked, Turns};
 use crate::printer::words;
+use crate::repository::manifest::Consistency;
 use crate::repository::{Repository, RepositoryError, Room};
 use crate::storage::StorageError;
 
@@ -70,7 +71,13 @@ pub(super) async fn plan(
     }
     if let Source::Cluster(prepared) = source {
         lines.extend(prepared.gaps.iter().map(|gap| (Status::Warning, gap.clone())));
-        let text = "each shard is from a moment of its own, while others write".to_owned();
+        let text = match &prepared.no_barrier {
+            None if method == "scan" => "each shard is read while others write, not at one moment".to_owned(),
+            None => {
+                "all shards are from one moment: writes are held for 10 to 100 ms when the last RDB is done".to_owned()
+            }
+            Some(why) => format!("each shard is from a moment of its own, while others write: {why}"),
+        };
         lines.push((Status::Ok, text));
     }
     let (keys, used_memory) = source
@@ -151,7 +158,7 @@ pub(super) async fn plan(
     let outcome = Outcome::new(status)
         .field("plan", json!({
             "instance": instance, "topology": source.topology(), "method": method, "node": of_all(|chosen| chosen.node.address.to_string()),
-            "role": of_all(|chosen| chosen.facts.role.as_str().to_owned()), "keys": keys, "shards": shards,
+            "role": of_all(|chosen| chosen.facts.role.as_str().to_owned()), "keys": keys, "shards": shards, "consistency": consistency(source, method),
             "estimated_raw_bytes": estimate, "estimated_seconds": seconds.as_secs(),
             "free_bytes": room.and_then(|room| room.free), "keeps_conditions": room.and_then(|room| room.keeps_conditions),
             "recipients": encrypted.map(Recipients::names),
@@ -163,6 +170,16 @@ pub(super) async fn plan(
         Some(error) => outcome.error(error.context(format!("cannot plan a backup of {instance}"))),
         None => outcome,
     })
+}
+
+/// What the manifest would say of the moments of its data.
+fn consistency(source: &Source, method: &str) -> Consistency {
+    match source {
+        _ if method == "scan" => Consistency::Fuzzy,
+        Source::One(..) => Consistency::PointInTime,
+        Source::Cluster(prepared) if prepared.no_barrier.is_none() => Consistency::Barrier,
+        Source::Cluster(_) => Consistency::PointInTimePerShard,
+    }
 }
 
 /// Finds out whether the repository can be written to, and has room.

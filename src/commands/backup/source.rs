@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::Shards;
-use crate::backup;
 use crate::backup::cluster::Prepared;
+use crate::backup::{self, Method};
 use crate::capture::source::{self, Chosen, Found, SourceError, Wanted};
 use crate::connection::Node;
 use crate::introspection::Topology;
@@ -22,7 +22,8 @@ pub(super) async fn find(
     node: &Node,
     wanted: Wanted,
     shards: Shards,
-    only_plan: bool,
+    method: Method,
+    (encrypted, only_plan): (bool, bool),
     voice: &dyn Voice,
 ) -> Result<Source, SourceError> {
     let cluster = match source::find(node, wanted).await? {
@@ -35,6 +36,10 @@ pub(super) async fn find(
         retries: shards.retries,
         wait: if only_plan { Duration::ZERO } else { shards.wait },
         allow_gaps: shards.allow_gaps,
+        consistent: shards.consistent,
+        tail_limit: shards.tail_limit,
+        by_key: method == Method::Scan,
+        encrypted,
     };
     Ok(Source::Cluster(Box::new(backup::cluster::prepare(node, cluster, settings, voice).await?)))
 }

@@ -18,6 +18,7 @@ use crate::verify::{live, pass};
 /// Diagnoses a backup or a file: the report, and what it is about.
 pub async fn at_rest(backup: &Backup, options: &Options, context: &Context) -> Result<(Report, String)> {
     let data = which::open(backup, context).await?;
+    which::only_the_rdbs(&data, context);
     let (profile, info) = read(&data, options, context).await?;
     let report = match data.manifest() {
         None => diagnose::of_keys(profile, info, options),

@@ -25,7 +25,7 @@ pub(super) fn row(listed: &Listed, now: DateTime<Utc>) -> [String; 9] {
         published_as(manifest, listed) + if listed.lies_archived() { ", archived" } else { "" } + pinned(listed),
         manifest.census.as_ref().map_or_else(|| "?".to_owned(), |census| words::count(census.keys)),
         words::bytes(manifest.shards.iter().map(|shard| shard.raw_bytes).sum()),
-        words::bytes(manifest.shards.iter().map(|shard| shard.stored_bytes).sum()),
+        words::bytes(manifest.stored_bytes()),
         words::escape(format!("{} {}", manifest.server.name, manifest.server.version).as_bytes()),
         listed.verified.as_ref().map_or_else(|| "never".to_owned(), verified),
     ]
@@ -49,6 +49,9 @@ fn published_as(manifest: &Manifest, listed: &Listed) -> String {
     }];
     if listed.is_damaged() {
         words.push("damaged");
+    }
+    if manifest.barrier.is_some() && manifest.purpose != Purpose::PointInTime {
+        words.push("one moment");
     }
     if manifest.slots_of_part().is_some() {
         words.push("one shard");

@@ -44,7 +44,7 @@ pub async fn run(settings: &Settings, wanted: &MomentWanted, context: &Context) 
     let shown = moment.shown();
     let base = Dataset::backup(&repository, moment.base.clone());
     base.must_open().await.with_context(|| format!("cannot read {}", base.name()))?;
-    let found = find_scratch(&wanted.scratch, &moment).await?;
+    let found = find_scratch(&wanted.scratch, &moment.base.shards[..1]).await?;
     let table = table(&shown, &found, context);
     if settings.plan {
         // A damaged segment is found before anybody relies on it.

@@ -7,7 +7,7 @@ use super::lines::{Lines, Out};
 use crate::census::{Glob, Selection};
 use crate::commands::outcome::Format;
 use crate::commands::table::{Table, verdict};
-use crate::commands::{Context, Outcome};
+use crate::commands::{Context, Outcome, which};
 use crate::dataset::{Dataset, DatasetError};
 use crate::explain::{Context as _, Fault, Hint, Interrupted, Misuse, Result, Status};
 use crate::printer::words;
@@ -42,6 +42,7 @@ pub async fn run(settings: &Settings, data: &Dataset, context: &Context) -> Resu
     } else {
         (Out::Kept(KEPT), settings.limit.unwrap_or(if one { u64::MAX } else { LISTED }))
     };
+    which::only_the_rdbs(data, context);
     let lines = Lines::new(selection, context.keys, streams || one, limit, out).named(settings.key.clone());
     let progress = context.bar();
     progress.phase("reading", crate::progress::Unit::Bytes, data.raw_bytes());

@@ -17,7 +17,7 @@ use crate::census::{Glob, Selection};
 use crate::commands::Context;
 use crate::commands::which::{self, Backup, Place};
 use crate::dataset::Dataset;
-use crate::explain::{Bug, Context as _, Fault, Hint, Interrupted, Misuse, Result, Status};
+use crate::explain::{Bug, Context as _, Failure, Fault, Hint, Interrupted, Misuse, Result, Status};
 use crate::introspection::Mode;
 use crate::printer::words;
 use crate::repository::manifest::{self, Manifest};
@@ -60,6 +60,7 @@ pub async fn run(settings: &Settings, backup: &Backup, comparison: &Comparison, 
     if let Other::Backup { place, id } = &comparison.with {
         not_with_itself(&left, place, id).await?;
     }
+    must_have_no_tails(&left)?;
     // A backup that is damaged proves nothing, and the server need not be asked.
     let mut answer = match &left {
         Dataset::Backup(backup) => {
@@ -113,6 +114,7 @@ pub async fn run(settings: &Settings, backup: &Backup, comparison: &Comparison, 
             let manifest = which::load(&other, id, instance, context).await?;
             answer.field("against", json!({"backup_id": manifest.id, "instance": manifest.instance}));
             let right = Dataset::backup(&other, manifest);
+            must_have_no_tails(&right)?;
             let compared = against::compare(&left, &right, &view, &options, progress.as_ref(), &context.cancel).await;
             let sides = Sides { left: left.name(), right: right.name() };
             (format!("{} against {}", right.name(), left.name()), sides, compared.map(|compared| (compared, false)))
@@ -150,6 +152,20 @@ async fn not_with_itself(left: &Dataset, place: &Place, id: &str) -> Result<()> 
         return Err(Misuse::usage(text).hint(Hint::ListBackups).into());
     }
     Ok(())
+}
+
+/// Refuses a backup whose RDBs are not yet the data that it stands for: a restore applies their streams, and stores what comes of it.
+fn must_have_no_tails(data: &Dataset) -> Result<()> {
+    match data.manifest().and_then(Manifest::tail_bytes) {
+        Some(_) => {
+            let text = format!(
+                "{} cannot be compared: its shards are at one moment only after a restore has applied their replication streams",
+                data.name()
+            );
+            Err(Failure::new("has_tails", text).hint(Hint::CompareApplied).into())
+        }
+        None => Ok(()),
+    }
 }
 
 /// In words: which part of a cluster a backup holds. `None`: all of it, or it is of no cluster.

@@ -54,6 +54,7 @@ pub struct Follower {
     rdb: Option<Rdb>,
     /// No byte of the stream was read yet.
     is_new: bool,
+    is_filtered: bool,
 }
 
 /// The RDB on its way.
@@ -77,12 +78,17 @@ impl Follower {
         let fail = |fault| ReplicationError { target: node.to_string(), fault };
         let stream = node.open_authenticated().await.map_err(|error| fail(ReplicationFault::Connect(error)))?;
         let mut wire = Wire::new(stream);
-        timeout(node.timeout, tell_what_we_want(&mut wire))
+        let is_filtered = timeout(node.timeout, tell_what_we_want(&mut wire))
             .await
             .unwrap_or(Err(ReplicationFault::Silent { stage: Stage::Handshake, waited: node.timeout }))
             .map_err(fail)?;
         let (beginning, rdb) = ask(&mut wire, from, silence).await.map_err(fail)?;
-        Ok((Self { wire, target: node.to_string(), silence, rdb, is_new: true }, beginning))
+        Ok((Self { wire, target: node.to_string(), silence, rdb, is_new: true, is_filtered }, beginning))
+    }
+
+    /// Whether the server has taken the empty filter, so that its RDB is a short one. 6.2 knows none.
+    pub fn is_filtered(&self) -> bool {
+        self.is_filtered
     }
 
     /// The next bytes of the RDB that comes before the stream; `None`: it has ended, or there is none.
@@ -178,10 +184,10 @@ impl Follower {
     }
 }
 
-/// Sends the options of a replica that wants no data.
+/// Sends the options of a replica that wants no data, and returns whether the server knows the filter, which is the last of them.
 ///
 /// The name in `ip-address` keeps Sentinels from taking us for a replica: they cannot resolve it.
-async fn tell_what_we_want(wire: &mut Wire) -> Result<(), ReplicationFault> {
+async fn tell_what_we_want(wire: &mut Wire) -> Result<bool, ReplicationFault> {
     let commands: [Vec<&[u8]>; 4] = [
         vec![b"REPLCONF", b"ip-address", b"x.invalid"],
         vec![b"REPLCONF", b"capa", b"eof", b"capa", b"psync2"],
@@ -190,19 +196,19 @@ async fn tell_what_we_want(wire: &mut Wire) -> Result<(), ReplicationFault> {
     ];
     let broken = |error: &io::Error| closed(error, Stage::Handshake);
     wire.send(&commands).await.map_err(|error| broken(&error))?;
+    let mut is_accepted = false;
     for _ in &commands {
-        match wire.read_reply().await.map_err(|error| broken(&error))? {
+        is_accepted = match wire.read_reply().await.map_err(|error| broken(&error))? {
             // 6.2 knows no filter, and older ones no version.
-            Reply::Simple(_) => {}
-            Reply::Error(error) => {
-                if let CommandFault::NoPermission { .. } = error.fault("REPLCONF") {
-                    return Err(refusal("REPLCONF", &error));
-                }
-            }
+            Reply::Simple(_) => true,
+            Reply::Error(error) => match error.fault("REPLCONF") {
+                CommandFault::NoPermission { .. } => return Err(refusal("REPLCONF", &error)),
+                _ => false,
+            },
             Reply::Other(got) => return Err(ReplicationFault::Protocol { stage: Stage::Handshake, got }),
-        }
+        };
     }
-    Ok(())
+    Ok(is_accepted)
 }
 
 /// Sends `PSYNC`, and waits for its answer and the header of an RDB.

@@ -81,6 +81,14 @@ pub enum Hint {
     AllowGaps,
     /// More time for slots that are on the move, or a backup with gaps.
     WaitForSlots,
+    /// Each shard of a cluster at a moment of its own, where they cannot be held at one.
+    NoBarrier,
+    /// More of the stream behind the RDB of a shard.
+    LongerTails,
+    /// A server that a stream is fed to, or the RDBs of the shards alone.
+    WithoutTails,
+    /// The backup that a restore has made of one with tails.
+    CompareApplied,
     /// A backup with gaps where nothing else helps.
     GapsAnyway,
     /// The primary where no replica can be read.

@@ -2,6 +2,7 @@
 
 mod ahead;
 mod away;
+mod barrier;
 mod cluster;
 mod damaged;
 mod end_to_end;

@@ -172,7 +172,7 @@ fn a_manifest_that_cannot_be_used_is_listed_and_refused() {
     for (damage, code) in [
         ("{".to_owned(), "corrupt"),
         (text.replacen("\"instance\"", "\"Instance\"", 1), "checksum_mismatch"),
-        (text.replacen("\"format_version\": 1", "\"format_version\": 2", 1), "unsupported_format"),
+        (text.replacen("\"format_version\": 1", "\"format_version\": 3", 1), "unsupported_format"),
         (text.replacen("50", "51", 1), "checksum_mismatch"),
     ] {
         std::fs::write(&manifest, &damage).unwrap();

@@ -122,7 +122,7 @@ fn a_verification_that_could_not_tell_makes_no_newest_sound_backup() {
 fn a_backup_that_a_newer_version_wrote_is_not_damaged() {
     let Some((folder, all)) = with_backups(&[2, 1]) else { return };
     let manifest = folder.path().join("prod").join(&all[1]).join("manifest.json");
-    for (field, value) in [("format_version", serde_json::json!(2)), ("purpose", serde_json::json!("legal"))] {
+    for (field, value) in [("format_version", serde_json::json!(3)), ("purpose", serde_json::json!("legal"))] {
         reword(&manifest, |json| json[field] = value.clone());
         let (code, answer) = run(&["verify", "--all"], &folder).json();
         assert_eq!((code, &answer["checked"]["damaged"]), (3, &0.into()), "{answer:#}");

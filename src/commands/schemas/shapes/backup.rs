@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::super::{count, described, list, map, maybe, number, object, one_of, shape, text, time, truth};
-use super::manifest::{purpose, structure_state};
+use super::manifest::{consistency, purpose, structure_state};
 use super::retention::prune_fields;
 use super::{Fields, lock, status};
 
@@ -18,6 +18,7 @@ pub(in crate::commands) fn backup() -> Fields {
         ("node", text()),
         ("role", text()),
         ("keys", count()),
+        ("consistency", consistency()),
         ("shards", described(list(planned_shard), "of a cluster; empty for a single server")),
         ("estimated_raw_bytes", count()),
         ("estimated_seconds", count()),
@@ -100,6 +101,7 @@ pub(in crate::commands) fn listing() -> Fields {
             ),
         ),
         ("verified_found", described(maybe(list(text())), "what the last verification found, in words")),
+        ("consistency", maybe(consistency())),
         ("slots", described(maybe(text()), "of one shard of a cluster")),
         ("stale", maybe(truth())),
         ("pins", list(text())),

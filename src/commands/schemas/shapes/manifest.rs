@@ -22,9 +22,16 @@ pub(super) fn manifest() -> Value {
         ("object", text()),
         ("from", count()),
         ("to", count()),
+        (
+            "added_bytes",
+            described(count(), "of the object, not of the stream: a `SELECT` first, and expiries as moments"),
+        ),
+        ("raw_sha256", text()),
         ("stored_bytes", count()),
         ("stored_sha256", text()),
+        ("commands", count()),
     ]);
+    let barrier = object(&[("held_seconds", number()), ("at", time())]);
     let shard = object(&[
         ("index", count()),
         ("slots", maybe(text())),
@@ -70,6 +77,8 @@ pub(super) fn manifest() -> Value {
         ),
         ("shards", list(shard)),
         ("moment?", moment()),
+        ("barrier?", described(barrier, "the moment at which all shards of a cluster were held")),
+        ("no_barrier?", described(text(), "why the shards of a cluster are not from one moment")),
         ("skew_seconds?", described(number(), "between the moments of the shards of a cluster, at most")),
         ("census", maybe(census(false))),
         ("structure", structure()),
@@ -134,7 +143,7 @@ fn moment() -> Value {
     object(&[("from", time()), ("to", time())])
 }
 
-fn consistency() -> Value {
+pub(super) fn consistency() -> Value {
     use Consistency::{Barrier, Fuzzy, PointInTime, PointInTimePerShard};
     one_of([PointInTime, Barrier, PointInTimePerShard, Fuzzy])
 }

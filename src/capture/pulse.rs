@@ -96,7 +96,9 @@ fn pulse(reply: &Reply) -> Option<Pulse> {
         replid: replication.get("master_replid")?.to_owned(),
         shuts_down: server.get("shutdown_in_milliseconds").is_some(),
         fails_over: replication.get("master_failover_state").is_some_and(|state| state != "no-failover"),
-        counts_replicas: replication.get("min_slaves_good_slaves").is_some(),
+        // A replica has no writes of clients that it could accept or refuse.
+        counts_replicas: replication.get("min_slaves_good_slaves").is_some()
+            && replication.get("role") != Some("slave"),
     })
 }
 
