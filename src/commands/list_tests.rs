@@ -36,7 +36,12 @@ fn listed(instance: &str, id: &str, keys: u64, verified: Option<&str>) -> Listed
         instance: instance.to_owned(),
         id: id.parse().unwrap(),
         status: ListedStatus::Published(Box::new(manifest)),
-        objects: Vec::new(),
+        objects: vec![ObjectInfo {
+            key: format!("{instance}/{id}/dump.rdb.gz"),
+            length: keys * 204,
+            modified: None,
+            is_archived: false,
+        }],
         verified,
         pins: Vec::new(),
     }
