@@ -39,10 +39,8 @@ pub(super) fn logs(code: &[u8]) -> bool {
     while let Ok(Some(token)) = tokens.next() {
         let is_field = matches!(before[1], Token::Sign(b'.' | b':'));
         match token {
-            Token::Name(b"log") if is_field && !blocks.contains(&true) => {
-                if before[0] != Token::Name(b"math") {
-                    return true;
-                }
+            Token::Name(b"log") if is_field && !blocks.contains(&true) && before[0] != Token::Name(b"math") => {
+                return true;
             }
             Token::Name(_) if is_field => {}
             Token::Name(b"function") => blocks.push(true),
