@@ -258,16 +258,17 @@ pub const GROUPS: [(&str, &[&str]); 6] = [
     ("Restore", &["restore"]),
     ("Verify", &["verify"]),
     ("Look", &["list, show", "status", "diagnose", "health, top", "metrics"]),
-    ("Keep", &["init", "prune", "copy, delete, pin", "schedule", "lock"]),
+    ("Keep", &["init", "prune, copy", "delete, pin", "schedule", "lock"]),
     ("Tool", &["explain", "help, man", "completions"]),
 ];
 
 /// What the overview says of commands that share a line.
-pub const TOGETHER: [(&str, &str); 4] = [
-    ("copy, delete, pin", "Copy backups elsewhere; remove one; protect one"),
+pub const TOGETHER: [(&str, &str); 5] = [
+    ("delete, pin", "Remove one backup; protect one from being removed"),
     ("health, top", "Check whether an instance is up; watch an instance live"),
     ("help, man", "Show help for a command or a topic; print manual pages"),
     ("list, show", "List backups and their state; show what a backup holds"),
+    ("prune, copy", "Remove backups that no rule keeps; copy backups elsewhere"),
 ];
 
 /// What each command does without an instance or a repository, and so without the options for them.

@@ -193,7 +193,7 @@ fn an_unfinished_backup_is_listed_and_is_none() {
     let Some(folder) = good() else { return };
     std::fs::remove_file(folder.the("manifest.json")).unwrap();
     let (code, list) = RedisOps::new().args(["list", "-r", &folder.text()]).json();
-    assert_eq!((code, &list["backups"][0]["status"]), (0, &"left".into()));
+    assert_eq!((code, &list["backups"][0]["status"]), (1, &"left".into()));
     let run = RedisOps::new().args(["verify", "--backup-id", "latest", "-r", &folder.text(), "--json"]).run();
     assert_eq!(failure(&run), (3, "not_found".to_owned()));
 }
