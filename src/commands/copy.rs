@@ -45,7 +45,7 @@ struct Done {
 pub async fn run(settings: &Settings, context: &Context) -> Result<Outcome> {
     if settings.place.location.is_same(&settings.to.location) {
         let text = format!("{} is where the backups are already", settings.to.location);
-        return Err(Misuse::usage(text).hint("`--to` names another repository").into());
+        return Err(Misuse::usage(text).hint("name another repository to copy to").into());
     }
     let (from, to) = (settings.place.open().await?, settings.to.open().await?);
     let wanted = context.interruptible(wanted(settings, &from, context)).await?;

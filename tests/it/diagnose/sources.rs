@@ -263,5 +263,5 @@ fn a_user_who_may_not_ask_for_types_is_told_so() {
     let diagnosis = Diagnosis::of_run(&run);
     let skipped = diagnosis.json["skipped"].as_array().expect("a list");
     let reason = skipped.iter().find(|skipped| skipped["id"] == "A01").map(|skipped| skipped["reason"].to_string());
-    assert!(reason.as_ref().is_some_and(|reason| reason.contains("NOPERM")), "{reason:?}");
+    assert!(reason.as_ref().is_some_and(|reason| reason.contains("`+type` is missing")), "{reason:?}");
 }
