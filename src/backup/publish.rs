@@ -71,6 +71,9 @@ pub(super) async fn publish(
         (summary.object, summary.sha256) = (Some(object), Some(sha256));
     }
     manifest.finished_at = Utc::now();
+    if manifest.encryption.is_some() {
+        keep_secret(&mut manifest);
+    }
     // The manifest goes last, so that an interrupted backup is no backup.
     let manifest = match within_grace(repository.commit(&draft, manifest), cancel).await {
         Some(Ok(manifest)) => manifest,
@@ -118,6 +121,17 @@ fn aux(inspected: &Inspected, is_encrypted: bool) -> BTreeMap<String, String> {
         aux.remove("lua");
     }
     aux
+}
+
+/// Takes out what would tell whoever has no key whether a guess of the data is right: a few values are soon guessed where a digest of
+/// the data says which. What is stored has its own digest, and the encryption tells of every changed byte.
+fn keep_secret(manifest: &mut Manifest) {
+    for shard in &mut manifest.shards {
+        shard.raw_sha256.clear();
+        shard.crc64 = None;
+        shard.census.iter_mut().for_each(|census| census.digest.clear());
+    }
+    manifest.census.iter_mut().for_each(|census| census.digest.clear());
 }
 
 /// What is in all shards together; `None` where one of them was not understood.

@@ -197,12 +197,9 @@ fn stored_text(manifest: &Manifest, rest: Option<&Census>, since: &Since, contex
 fn verdict_of(manifest: &Manifest, since: &Since) -> (Status, String) {
     let sentence = match (&manifest.census, manifest.structure.state) {
         (Some(census), StructureState::Verified | StructureState::Findings) => {
-            format!(
-                "{}, {} with an expiry, digest {}",
-                words::counted(census.keys, "key"),
-                words::count(census.expires),
-                census.digest
-            )
+            let digest = if census.digest.is_empty() { String::new() } else { format!(", digest {}", census.digest) };
+            let keys = words::counted(census.keys, "key");
+            format!("{keys}, {} with an expiry{digest}", words::count(census.expires))
         }
         _ => format!("the structure was understood up to byte {} only", manifest.structure.understood_up_to),
     };

@@ -52,7 +52,11 @@ impl Dataset {
             return None;
         }
         match self.decoded(backup, bytes, sha256).await {
-            Some(census) if (census.keys, census.digest_hex()) == (summary.keys, summary.digest.clone()) => {
+            // The digest of an encrypted one is only there.
+            Some(census)
+                if census.keys == summary.keys
+                    && (summary.digest.is_empty() || census.digest_hex() == summary.digest) =>
+            {
                 Some(census)
             }
             _ => {

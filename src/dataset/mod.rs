@@ -171,7 +171,11 @@ impl Dataset {
     pub fn digest(&self) -> String {
         match self {
             Self::Backup(Backup { manifest, .. }) => {
-                let digests: Vec<&str> = manifest.shards.iter().map(|shard| shard.raw_sha256.as_str()).collect();
+                let digests: Vec<&str> = manifest
+                    .shards
+                    .iter()
+                    .map(|shard| if shard.is_told() { shard.raw_sha256.as_str() } else { shard.stored_sha256.as_str() })
+                    .collect();
                 digests.join(" ")
             }
             Self::File(file) => {

@@ -228,6 +228,10 @@ impl Promised {
 
     fn rdb(&self, bytes: u64, sha256: String) -> Result<(), NotAsStored> {
         same("the RDB", Property::Length, self.raw_bytes.to_string(), bytes.to_string())?;
+        // Of an encrypted backup the manifest says none: the encryption tells of every changed byte.
+        if self.raw_sha256.is_empty() {
+            return Ok(());
+        }
         same("the RDB", Property::Digest, self.raw_sha256.clone(), sha256)
     }
 }

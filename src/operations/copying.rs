@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::codec::Sha256Digest;
-use crate::explain::{Explain, Interrupted, Meaning};
+use crate::explain::{Explain, Hint, Interrupted, Meaning};
 use crate::progress::{Progress, Unit};
 use crate::repository::manifest::Manifest;
 use crate::repository::{BackupId, BegunBy, Draft, HEARTBEAT_SECONDS, ReadFor, Reading, Repository, RepositoryError};
@@ -24,7 +24,7 @@ pub struct Copied {
     pub was_there: bool,
     /// Objects of the backup, without its manifest.
     pub objects: u64,
-    /// Their bytes.
+    /// Bytes of all of them together.
     pub bytes: u64,
 }
 
@@ -40,14 +40,22 @@ pub enum CopyError {
     /// What is stored is not what the manifest says.
     #[error("{object} is damaged: {what}; nothing was published")]
     Damaged {
-        /// The object.
+        /// Name of the object in its folder.
         object: String,
-        /// What differs.
+        /// In words, as a part of a sentence: what differs.
         what: String,
     },
     /// Another backup has the id.
     #[error("another backup has the id {0} there")]
     IsAnother(String),
+    /// The copy that is there is not whole.
+    #[error("the copy that is there is damaged: {object} {what}")]
+    DamagedThere {
+        /// Name of the object in its folder.
+        object: String,
+        /// In words, as the end of a sentence: what is wrong with it.
+        what: String,
+    },
     /// An earlier copy was broken off, and its process may live.
     #[error("{0} is being written there by another process")]
     AtWork(String),
@@ -91,6 +99,9 @@ impl Explain for CopyError {
         match self {
             Self::From(error) | Self::To(error) => error.meaning(),
             Self::Damaged { .. } => Meaning::of("checksum_mismatch"),
+            Self::DamagedThere { .. } => {
+                Meaning::of("corrupt").hint(Hint::words("delete the damaged copy there, and copy the backup again"))
+            }
             Self::IsAnother(_) => Meaning::of("already_exists"),
             Self::AtWork(_) => Meaning::of("locked"),
             Self::LeftBehind { error, .. } => error.meaning(),
@@ -187,7 +198,18 @@ async fn alive(reading: Option<&Reading>) -> std::convert::Infallible {
 async fn is_there(to: &Repository, manifest: &Manifest) -> Result<bool, CopyError> {
     let name = format!("{}/{}", manifest.instance, manifest.id);
     match to.load(&manifest.instance, manifest.id).await {
-        Ok(found) if without_names(&found) == without_names(manifest) => Ok(true),
+        Ok(found) if without_names(&found) == without_names(manifest) => {
+            for Part { object, bytes, .. } in parts(&found) {
+                let length = to.object_length(&found, &object).await.map_err(CopyError::To)?;
+                let what = match (length, bytes) {
+                    (None, _) => "is missing".to_owned(),
+                    (Some(length), Some(bytes)) if length != bytes => format!("has {length} bytes, not {bytes}"),
+                    _ => continue,
+                };
+                return Err(CopyError::DamagedThere { object, what });
+            }
+            Ok(true)
+        }
         Ok(_) => Err(CopyError::IsAnother(name)),
         Err(RepositoryError::NotFound(_)) => Ok(false),
         Err(RepositoryError::Incomplete { .. }) => {

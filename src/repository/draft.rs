@@ -142,7 +142,14 @@ impl Draft {
     pub async fn upload(&self, name: &str) -> Result<Box<dyn Upload>, RepositoryError> {
         let key = layout::object_key(self.instance(), self.id, name)?;
         self.note(&key);
-        let inner = self.storage.upload(&key).await.doing("write", &key)?;
+        let inner = match self.storage.upload(&key).await {
+            Err(error) if error.is_taken() => {
+                // What lies there was there before.
+                self.keys.strike(&key);
+                return Err(error).doing("write", &key);
+            }
+            begun => begun.doing("write", &key)?,
+        };
         let (storage, begun_key) = (self.storage.clone(), self.key(layout::BEGUN));
         let (token, noted) = (self.begun.token.clone(), self.keys.clone());
         Ok(Box::new(DraftUpload { inner, storage, begun_key, token, key, noted, sent: 0 }))
@@ -165,7 +172,13 @@ impl Draft {
         };
         // The answer to our own write may have got lost: then the very bytes are there, in the folder that is ours.
         let is_there = self.storage.get(&key, body.len() as u64).await.is_ok_and(|found| found == body);
-        if is_there && self.owns(&key).await { Ok(()) } else { Err(error).doing("write", &key) }
+        if is_there && self.owns(&key).await {
+            return Ok(());
+        }
+        if error.is_taken() && !is_there {
+            self.keys.strike(&key);
+        }
+        Err(error).doing("write", &key)
     }
 
     /// Removes an object of the draft that another one has taken the place of. `name` comes from [`Draft::object_name`].
@@ -291,6 +304,10 @@ impl Upload for DraftUpload {
         if is_there && is_own(&storage, &key, &begun_key, &token).await {
             tracing::debug!(key, %error, "the object is there although its last request failed");
             return Ok(sent);
+        }
+        // One of another length that was there before is no object of ours.
+        if error.is_taken() {
+            noted.strike(&key);
         }
         Err(error)
     }

@@ -246,11 +246,11 @@ pub struct Shard {
     pub raw_bytes: u64,
     /// Bytes of the object.
     pub stored_bytes: u64,
-    /// SHA-256 of the RDB, hex.
+    /// SHA-256 of the RDB, hex; empty: the backup is encrypted.
     pub raw_sha256: String,
     /// SHA-256 of the object, hex.
     pub stored_sha256: String,
-    /// CRC64 at the end of the file, 16 hex digits; `None`: the server computed none.
+    /// CRC64 at the end of the file, 16 hex digits; `None`: the server computed none, or the backup is encrypted.
     pub crc64: Option<String>,
     /// Independent compressed frames in the object.
     pub frames: u64,
@@ -273,6 +273,14 @@ pub struct Shard {
     /// The writes of this shard between its object and the barrier; `None`: there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tail: Option<Tail>,
+}
+
+impl Shard {
+    /// Whether the manifest has digests of the RDB itself: those of an encrypted one it keeps to itself, since a few values are soon
+    /// guessed where a digest says which.
+    pub fn is_told(&self) -> bool {
+        !self.raw_sha256.is_empty()
+    }
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks like this")]

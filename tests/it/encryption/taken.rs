@@ -66,7 +66,9 @@ fn the_stock_tools_read_it() {
         };
         let shard = &answer["backup"]["shards"][0];
         assert_eq!(shard["raw_bytes"], raw.len());
-        assert_eq!(shard["raw_sha256"], sha256(&raw), "{codec}");
+        // Nothing tells who has no key whether a guess of the data is right.
+        let told = [&shard["raw_sha256"], &shard["crc64"], &answer["backup"]["census"]["digest"]];
+        assert_eq!(told, [&"".into(), &serde_json::Value::Null, &"".into()], "{codec}");
         assert_eq!(shard["stored_sha256"], sha256(&std::fs::read(&stored).unwrap()), "{codec}");
         assert!(raw.starts_with(b"REDIS"));
         let by_age = Command::new("age").args(["-d", "-i", &keys.text("identity")]).arg(&stored).output();

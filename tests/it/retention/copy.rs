@@ -117,6 +117,34 @@ fn a_damaged_backup_is_not_copied_and_does_not_stop_the_others() {
     assert!(code != 0 && answer["error"].is_object(), "{answer:#}");
 }
 
+/// What lies in the place of a copy is looked at: one that is not whole is none, and what is another's stays.
+#[test]
+fn what_lies_in_the_place_of_a_copy_is_looked_at() {
+    let (near, far) = (Folder::new(), Folder::new());
+    let (near, far) = (near.text(), far.text());
+    let id = taken("prod", &near);
+    let copy = || RedisOps::new().args(["copy", "--all", "-r", &near, "--to", &far]).json();
+    // A file of somebody else where the dump belongs.
+    let folder = format!("{far}/prod/{id}");
+    fs::create_dir_all(&folder).unwrap();
+    let theirs = format!("{folder}/dump.rdb.gz");
+    fs::write(&theirs, "of somebody else").unwrap();
+    for _ in 0..2 {
+        let (code, answer) = copy();
+        assert_eq!((code, statuses(&answer)), (2, vec!["failed"]), "{answer:#}");
+        assert_eq!(fs::read_to_string(&theirs).unwrap(), "of somebody else");
+    }
+    fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(copy().0, 0);
+    fs::remove_file(&theirs).unwrap();
+    let (code, answer) = copy();
+    assert_eq!(
+        (code, statuses(&answer), &answer["error"]["code"]),
+        (2, vec!["failed"], &"corrupt".into()),
+        "{answer:#}"
+    );
+}
+
 #[test]
 fn a_copy_that_the_store_breaks_off_leaves_nothing_and_is_made_again() {
     let near = Folder::new();
