@@ -1,6 +1,6 @@
 //! Which keys open encrypted backups, and to whom new ones are encrypted.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Resolver;
 use crate::cli::env;
@@ -23,6 +23,14 @@ impl Resolver<'_> {
             (typed, _) => typed.to_vec(),
         };
         let passphrase_file = self.global.passphrase_file.clone().or(block.passphrase_file);
+        // A name that is no file is shown; the secret itself must not be.
+        let is_secret = |path: &PathBuf| path.to_string_lossy().to_ascii_uppercase().contains("AGE-SECRET-KEY-");
+        if files.iter().chain(&passphrase_file).any(is_secret) {
+            let text = "the name of a file that holds the identity is expected, not the identity itself (it is not shown here)";
+            return Err(Misuse::usage(text).hint(
+                "write the identity into a file that only you can read; others may have seen it in `ps` or in the shell's history: make a new one",
+            ));
+        }
         Ok(Identities { files, passphrase_file })
     }
 

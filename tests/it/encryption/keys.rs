@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use super::{IDENTITY, Keys, RECIPIENT, failed, on, said};
 use crate::backup::{Folder, backed_up, backup};
+use crate::support::redis_ops::RedisOps;
 use crate::support::redis_server::RedisServer;
 
 #[test]
@@ -98,4 +99,17 @@ fn a_file_that_everybody_can_read_is_used_with_a_warning() {
     let run = verify();
     assert_eq!(run.code, 0, "{}", run.everything());
     assert!(run.stderr.contains("can be read by every user of this machine"), "{}", run.everything());
+}
+
+/// Who types the identity in place of its file does not see it again in a log.
+#[test]
+fn an_identity_that_is_typed_in_place_of_a_file_is_not_shown() {
+    let secret = IDENTITY;
+    let line = ["verify", "latest", "-r", "/nowhere"];
+    let typed = RedisOps::new().args(line).args(["--identity", secret]).run();
+    let set = RedisOps::new().args(line).env("REDIS_OPS_IDENTITY", secret).run();
+    for run in [typed, set] {
+        let said = format!("{}{}", run.text(), run.stderr);
+        assert!(run.code == 3 && !said.contains(&secret[15..]) && said.contains("not the identity itself"), "{said}");
+    }
 }
