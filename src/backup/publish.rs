@@ -118,10 +118,26 @@ async fn beside(draft: &Draft, census: &Census) -> Result<bytes::Bytes, CaptureE
 fn aux(inspected: &Inspected, is_encrypted: bool) -> BTreeMap<String, String> {
     let mut aux = inspected.aux.clone();
     if is_encrypted {
-        aux.remove("lua");
+        // Scripts, and whatever else somebody has put there, may be of the data.
+        aux.retain(|name, _| AUX_OF_SERVERS.contains(&name.as_str()));
     }
     aux
 }
+
+/// Aux fields in which servers say what they are, and where in their stream the data stand.
+const AUX_OF_SERVERS: &[&str] = &[
+    "redis-ver",
+    "valkey-ver",
+    "redis-bits",
+    "ctime",
+    "used-mem",
+    "aof-base",
+    "aof-preamble",
+    "repl-stream-db",
+    "repl-id",
+    "repl-offset",
+    "redis-ops-source",
+];
 
 /// Takes out what would tell whoever has no key whether a guess of the data is right: a few values are soon guessed where a digest of
 /// the data says which. What is stored has its own digest, and the encryption tells of every changed byte.

@@ -6,6 +6,7 @@
 
 pub(crate) mod condition;
 pub mod copying;
+mod encrypting;
 pub mod follow;
 pub mod moment;
 pub mod proof;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
+use super::encrypting::encrypted_as;
 use crate::blocking;
 use crate::capture::source::{ReadFrom, choose};
 use crate::capture::spool::Spooling;
@@ -127,7 +128,8 @@ pub async fn materialise(
         now,
         by: BegunBy::own(),
     };
-    let taken = backup::run(&options, &chosen, repository, progress, cancel).await;
+    let repository = encrypted_as(repository.clone(), &moment.base).await?;
+    let taken = backup::run(&options, &chosen, &repository, progress, cancel).await;
     let taken = taken.map_err(|failed| Fault::from(failed.error).context("store the moment as a backup"))?;
     let stored = taken.manifest.shards.first().and_then(|shard| shard.offset);
     if stored != Some(built.offset) {

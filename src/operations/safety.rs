@@ -6,20 +6,18 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use super::encrypting::encrypted_as;
 use super::turn::{Turns, take_turn};
 use crate::backup;
-use crate::blocking;
 use crate::capture::source::{Found, ReadFrom, find};
 use crate::capture::spool::Spooling;
 use crate::codec::{self, Codec};
 use crate::connection::replication;
-use crate::dataset::Dataset;
-use crate::encryption::Recipients;
 use crate::explain::{Context as _, Fault, Interrupted, Result};
 use crate::progress::Progress;
 use crate::replies::Info;
 use crate::repository::manifest::Purpose;
-use crate::repository::{BegunBy, Place, Repository};
+use crate::repository::{BegunBy, Place};
 use crate::restore::{Next, Planned, Watcher, preflight};
 
 /// Bytes that may wait on this machine's disk while the store is away.
@@ -61,24 +59,6 @@ pub struct SafetyTaken {
     pub command: String,
 }
 
-/// Where the settings do not say to whom backups are encrypted, that of a target is encrypted as the backup that takes its place: what was
-/// kept secret does not become readable by a restore.
-async fn encrypting(repository: Repository, source: &Dataset) -> Result<Repository> {
-    let Some(to) = source.manifest().and_then(|manifest| manifest.encrypted_to()) else { return Ok(repository) };
-    let mut encryption = repository.encryption().clone();
-    if encryption.to.is_none() {
-        let recipients = match to {
-            [] => {
-                let by = encryption.by.clone();
-                blocking::run(move || by.same_passphrase()).await
-            }
-            keys => Recipients::of_keys(keys, "the manifest"),
-        };
-        encryption.to = Some(recipients.context("encrypt the safety backup")?);
-    }
-    Ok(repository.with_encryption(encryption))
-}
-
 /// Takes the safety backup where a restore overwrites or removes something, and says what brings it back; `instance`: the target's name
 /// in the repository. Gives the target's INFO of the moment before the backup began: what others write from then on may not be in it.
 ///
@@ -95,7 +75,10 @@ pub(super) async fn take(
         SafetyBackup::Into(_) | SafetyBackup::NotNeeded | SafetyBackup::Declined => return Ok(None),
     };
     let request = &planned.request;
-    let repository = encrypting(repository, &request.source).await?;
+    let repository = match request.source.manifest() {
+        Some(manifest) => encrypted_as(repository, manifest).await?,
+        None => repository,
+    };
     let (_, before) = preflight::counters(&mut request.node.connect().await?).await?;
     let found = find(&request.node, ReadFrom::Primary.into()).await?;
     let options = backup::Options {

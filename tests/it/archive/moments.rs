@@ -1,6 +1,7 @@
 //! Moments between backups: what comes back is what the source held.
 
 use super::{Lab, builder, digest, lively, stop, write};
+use crate::encryption::{Keys, RECIPIENT};
 use crate::support::redis_server::{RedisServer, server_named, servers};
 
 /// Restores with these options into an empty server of the same version, and gives that.
@@ -465,4 +466,28 @@ fn a_time_after_the_last_write_is_restored_if_the_archiver_was_there() {
         assert_eq!((code, &answer["moment"]["offsets_only"]), (0, &serde_json::Value::Null), "{rpo}: {answer:#}");
         assert_eq!(target.cli(&["GET", "k"]).trim(), "1", "{rpo}");
     }
+}
+
+/// A moment is made of what its base holds: it lies in the repository as its base does, whoever has no settings for that.
+#[test]
+fn a_moment_behind_an_encrypted_backup_is_encrypted() {
+    let Some(installed) = server_named("redis-server-7.0") else { return };
+    let Some(server) = builder(&installed).start() else { return };
+    let (lab, keys) = (Lab::new(), Keys::new());
+    lab.backup(&server);
+    let running = lab.archiver(&server, &[]);
+    write(&server, 1);
+    let url = server.url();
+    let (code, answer) = lab.run(&["backup", "-i", &url, "--name", "x", "--encrypt-to", RECIPIENT]).json();
+    assert_eq!(code, 0, "{answer:#}");
+    write(&server, 2);
+    let (_, expected) = digest(&server);
+    lab.wait_for(server.info("master_repl_offset").parse().unwrap());
+    stop(running);
+    let plain =
+        || lab.folder.files().into_iter().filter(|file| file.contains("dump.rdb") && !file.ends_with(".age")).count();
+    let before = plain();
+    let target = restored(&lab, &server, &["--to-latest", "--identity", &keys.text("identity")]);
+    assert_eq!(digest(&target).1, expected);
+    assert_eq!(plain(), before, "{:?}", lab.folder.files());
 }
